@@ -1,0 +1,1 @@
+"""Readers of foreign formats: each file turns one into a `multipliers.Multiplier`."""
