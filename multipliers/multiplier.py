@@ -167,7 +167,8 @@ class Design(Multiplier):
     family : str
         First part of the label (``"drum"`` of ``drum8u_k4``).
     letters : mapping of str to str
-        Parameter letter of the label to field name, in label order.
+        Parameter letter of the label to field name, in label order. A parameter that does not apply to an instance is
+        None (its default) and absent from the label.
     """
 
     family: ClassVar[str]
@@ -176,7 +177,8 @@ class Design(Multiplier):
     @property
     def name(self) -> str:
         """Label ``<family><bits><s|u>[_<letter><value>...]``."""
-        return format_label(self.family, self.a, self.b, {k: getattr(self, f) for k, f in self.letters.items()})
+        values = {letter: getattr(self, field) for letter, field in self.letters.items()}
+        return format_label(self.family, self.a, self.b, {k: v for k, v in values.items() if v is not None})
 
     def _check_parameter(self, field: str, low: int, high: int) -> None:
         value = getattr(self, field)
