@@ -1,0 +1,343 @@
+"""Every error metric, defined once: what they are, and how they add up over blocks of products.
+
+``P`` is the exact product, ``F`` the approximate one, ``E = F - P``. ``D`` is the set of compared operand pairs, ``D0``
+those with ``P != 0``. Means are weighted means where operand distributions are given; extremes are then taken over the
+pairs of non-zero probability.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from multipliers.distributions import FloatArray
+from multipliers.errors import ParameterError
+from multipliers.operands import IntArray, OperandFormat
+from multipliers.sums import MAX_TERMS, Moments, exact_sums
+
+Comparison = Literal["exhaustive", "streamed", "sampled"]
+Relative = Literal["nonzero", "max1"]
+Normaliser = Literal["2^(n+m)", "2^(n+m)-1", "largest exact product"]
+
+COMPARISONS = ("exhaustive", "streamed", "sampled")
+RELATIVES = ("nonzero", "max1")
+NORMALISERS = ("2^(n+m)", "2^(n+m)-1", "largest exact product")
+
+
+@dataclass(frozen=True)
+class ErrorMetrics:
+    """Error metrics of one multiplier; fractions are plain numbers, never per cent.
+
+    Attributes
+    ----------
+    n_pairs : int
+        Operand pairs compared: those of non-zero probability, or those drawn.
+    comparison : str
+        ``"exhaustive"``, ``"streamed"`` (both: every pair) or ``"sampled"``.
+    weighted : bool
+        Whether operand distributions were given.
+    mean_error : float
+        Bias, mean over D of E (LSB).
+    mae : float
+        Mean absolute error, mean over D of abs(E) (LSB); also called MED.
+    wce : int
+        Worst-case error, max over D of abs(E) (LSB).
+    error_probability, positive_error_probability, negative_error_probability : float
+        Share of D with E != 0, E > 0, E < 0.
+    mse, rmse : float
+        Mean over D of E^2 (LSB^2), and its root (LSB).
+    variance, sd : float
+        Mean over D of (E - mean_error)^2 (LSB^2), and its root (LSB).
+    mre : float
+        Mean relative error: mean over D0 of abs(E)/abs(P); under ``relative="max1"`` mean over D of
+        abs(E)/max(1, abs(P)).
+    relative_bias, relative_sd : float
+        Mean and standard deviation over D0 of E/P, signed.
+    wcre : float
+        Worst-case relative error, max over D0 of abs(E)/abs(P).
+    min_error, max_error : int
+        Peak errors, min and max over D of E (LSB).
+    min_relative_error, max_relative_error : float
+        Min and max over D0 of E/P.
+    mean_hamming_distance : float
+        Mean number of differing bits of F and P, both taken as words of n + m bits, that is modulo ``2**(n+m)``:
+        negative results in two's complement, bits above the word ignored.
+    nmed : float
+        ``mae`` divided by the normaliser.
+    wmed : float or None
+        Weighted mean error distance, sum p(a) q(b) abs(E) (LSB); None without distributions. Vasicek et al.,
+        arXiv 1903.04188.
+    relative : str
+        Convention of ``mre``: ``"nonzero"`` or ``"max1"``.
+    normaliser : str
+        Of ``nmed``: ``"2^(n+m)"``, ``"2^(n+m)-1"`` or ``"largest exact product"`` (of the formats, in magnitude).
+
+    Notes
+    -----
+    Zero rule: where no compared pair has P != 0, every mean and extreme over D0 is NaN (None in `to_dict`).
+    """
+
+    n_pairs: int
+    comparison: str
+    weighted: bool
+    mean_error: float
+    mae: float
+    wce: int
+    error_probability: float
+    positive_error_probability: float
+    negative_error_probability: float
+    mse: float
+    rmse: float
+    variance: float
+    sd: float
+    mre: float
+    relative_bias: float
+    relative_sd: float
+    wcre: float
+    min_error: int
+    max_error: int
+    min_relative_error: float
+    max_relative_error: float
+    mean_hamming_distance: float
+    nmed: float
+    wmed: float | None
+    relative: str
+    normaliser: str
+
+    def __post_init__(self) -> None:
+        if self.n_pairs < 1:
+            raise ParameterError(f"n_pairs must be at least 1, got {self.n_pairs}")
+        check_name("comparison", self.comparison, COMPARISONS)
+        check_name("relative", self.relative, RELATIVES)
+        check_name("normaliser", self.normaliser, NORMALISERS)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields as JSON-safe values; NaN becomes None."""
+        return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ErrorMetrics:
+        """Read what `to_dict` wrote.
+
+        Raises
+        ------
+        ParameterError
+            If a field is missing or unknown.
+        """
+        names = {f.name for f in fields(cls)}
+        if names != set(data):
+            raise ParameterError(
+                f"error metrics: missing fields {sorted(names - set(data))}, unknown fields {sorted(set(data) - names)}"
+            )
+        values: dict[str, Any] = {k: math.nan if v is None and k != "wmed" else v for k, v in data.items()}
+        return cls(**values)
+
+
+class ErrorAccumulator:
+    """Collects products block by block; `result` gives the metrics of all blocks together.
+
+    Without weights, sums of E, abs(E) and E^2 are exact integers, whatever the operand width, so the absolute metrics
+    are correctly rounded and do not depend on how the pairs were split into blocks. Weighted sums and sums of E/P are
+    pairwise float64 sums.
+
+    Parameters
+    ----------
+    a, b : OperandFormat
+        Operand formats; they set the word of the Hamming distance and the normaliser.
+    weighted : bool
+        Whether blocks come with weights.
+    relative, normaliser : str
+        Conventions of ``mre`` and ``nmed``, see `ErrorMetrics`.
+
+    Examples
+    --------
+    >>> four = OperandFormat(4)
+    >>> accumulator = ErrorAccumulator(four, four)
+    >>> accumulator.add(exact=[6, 9], approximate=[6, 8])
+    >>> accumulator.result("exhaustive").mean_error
+    -0.5
+    """
+
+    def __init__(
+        self,
+        a: OperandFormat,
+        b: OperandFormat,
+        *,
+        weighted: bool = False,
+        relative: Relative = "nonzero",
+        normaliser: Normaliser = "2^(n+m)",
+    ) -> None:
+        check_name("relative", relative, RELATIVES)
+        check_name("normaliser", normaliser, NORMALISERS)
+        self.a, self.b = a, b
+        self.weighted, self.relative, self.normaliser = weighted, relative, normaliser
+        self._word = np.uint64((1 << (a.bits + b.bits)) - 1)
+        self._n_pairs = 0
+        self._sums: dict[str, list[float]] = {}  # per chunk: Python integers without weights, else floats
+        self._errors, self._ratios = Moments(), Moments()
+        self._error_range: tuple[int, int] | None = None
+        self._ratio_range = (math.nan, math.nan)
+
+    def add(self, exact: ArrayLike, approximate: ArrayLike, weights: ArrayLike | None = None) -> None:
+        """Add a block of products.
+
+        Parameters
+        ----------
+        exact, approximate : array_like of int
+            Products of the same operand pairs, in any order; they broadcast against each other.
+        weights : array_like of float, optional
+            Probability of each pair up to a common factor. Pairs of weight 0 do not count at all.
+
+        Raises
+        ------
+        ParameterError
+            If weights are given to an unweighted accumulator or missing from a weighted one, or if an error does not
+            fit int64.
+        """
+        if (weights is not None) != self.weighted:
+            raise ParameterError(
+                "this accumulator is weighted: every block needs weights"
+                if self.weighted
+                else "this accumulator takes no weights; build it with weighted=True"
+            )
+        blocks = np.broadcast_arrays(np.asarray(exact, dtype=np.int64), np.asarray(approximate, dtype=np.int64))
+        P, F = (block.reshape(-1) for block in blocks)
+        w = None if weights is None else np.broadcast_to(np.asarray(weights, dtype=np.float64), blocks[0].shape)
+        w = None if w is None else w.reshape(-1)
+        if w is not None and not (w > 0).all():
+            kept = w > 0
+            P, F, w = P[kept], F[kept], w[kept]
+        for start in range(0, P.size, MAX_TERMS):
+            chunk = slice(start, start + MAX_TERMS)
+            self._add_chunk(P[chunk], F[chunk], None if w is None else w[chunk])
+
+    def _add_chunk(self, P: IntArray, F: IntArray, w: FloatArray | None) -> None:
+        E = F - P
+        if int(F.max()) - int(P.min()) >= 1 << 63 or int(F.min()) - int(P.max()) < -(1 << 63):
+            wrapped = ((F ^ P) & (F ^ E)) < 0
+            if wrapped.any():
+                at = int(np.argmax(wrapped))
+                raise ParameterError(f"the error of {int(F[at])} against {int(P[at])} does not fit int64")
+        low, high = int(E.min()), int(E.max())
+        seen = self._error_range or (low, high)
+        self._error_range = min(low, seen[0]), max(high, seen[1])
+        self._n_pairs += E.size
+        differing = np.bitwise_count((F ^ P).view(np.uint64) & self._word)
+        if w is None:
+            total, absolute, squared = exact_sums(E, max(-low, high))
+            self._sum("weight", E.size)
+            self._sum("error", total)
+            self._sum("absolute", absolute)
+            self._sum("squared", squared)
+            self._sum("positive", int(np.count_nonzero(E > 0)))
+            self._sum("negative", int(np.count_nonzero(E < 0)))
+            self._sum("differing", int(differing.sum(dtype=np.int64)))
+        else:
+            real = E.astype(np.float64)
+            self._errors.add(real, w)
+            self._sum("weight", float(w.sum()))
+            self._sum("error", float((w * real).sum()))
+            self._sum("absolute", float((w * np.abs(real)).sum()))
+            self._sum("squared", float((w * real * real).sum()))
+            self._sum("positive", float(w[E > 0].sum()))
+            self._sum("negative", float(w[E < 0].sum()))
+            self._sum("differing", float((w * differing).sum()))
+        self._add_ratios(P, E, w)
+
+    def _add_ratios(self, P: IntArray, E: IntArray, w: FloatArray | None) -> None:
+        nonzero = P != 0
+        if not nonzero.all():
+            if self.relative == "max1":
+                size = np.abs(E[~nonzero]).astype(np.float64)
+                self._sum("absolute_at_zero", float((size if w is None else size * w[~nonzero]).sum()))
+            P, E, w = P[nonzero], E[nonzero], None if w is None else w[nonzero]
+        if P.size == 0:
+            return
+        ratio = E / P
+        self._ratios.add(ratio, w)
+        size = np.abs(ratio)
+        self._sum("relative", float((size if w is None else size * w).sum()))
+        low, high = self._ratio_range
+        self._ratio_range = float(np.fmin(low, ratio.min())), float(np.fmax(high, ratio.max()))
+
+    def _sum(self, name: str, value: float) -> None:
+        self._sums.setdefault(name, []).append(value)
+
+    def _total(self, name: str) -> float:
+        terms = self._sums.get(name, [])
+        return sum(terms) if all(isinstance(term, int) for term in terms) else math.fsum(terms)
+
+    def result(self, comparison: Comparison) -> ErrorMetrics:
+        """Return the metrics of everything added so far.
+
+        Raises
+        ------
+        ParameterError
+            If nothing (of non-zero weight) was added.
+        """
+        if self._error_range is None:
+            raise ParameterError("no operand pair of non-zero weight was added, so there is nothing to measure")
+        weight, absolute, squared = self._total("weight"), self._total("absolute"), self._total("squared")
+        positive, negative = self._total("positive"), self._total("negative")
+        if self.weighted:
+            variance = self._errors.variance
+        else:  # in integers: no cancellation however large the bias
+            variance = (weight * squared - self._total("error") ** 2) / weight**2
+        mae, mse = absolute / weight, squared / weight
+        relative, over = self._total("relative"), self._ratios.weight
+        if self.relative == "max1":
+            relative, over = relative + self._total("absolute_at_zero"), weight
+        low, high = self._ratio_range
+        return ErrorMetrics(
+            n_pairs=self._n_pairs,
+            comparison=comparison,
+            weighted=self.weighted,
+            mean_error=self._total("error") / weight,
+            mae=mae,
+            wce=max(-self._error_range[0], self._error_range[1]),
+            error_probability=min(1.0, (positive + negative) / weight),
+            positive_error_probability=min(1.0, positive / weight),
+            negative_error_probability=min(1.0, negative / weight),
+            mse=mse,
+            rmse=math.sqrt(mse),
+            variance=variance,
+            sd=math.sqrt(variance),
+            mre=relative / over if over else math.nan,
+            relative_bias=self._ratios.mean if self._ratios.weight else math.nan,
+            relative_sd=math.sqrt(self._ratios.variance) if self._ratios.weight else math.nan,
+            wcre=math.nan if math.isnan(low) else max(-low, high),
+            min_error=self._error_range[0],
+            max_error=self._error_range[1],
+            min_relative_error=low if not math.isnan(low) else math.nan,
+            max_relative_error=high if not math.isnan(high) else math.nan,
+            mean_hamming_distance=self._total("differing") / weight,
+            nmed=mae / normaliser_value(self.a, self.b, self.normaliser),
+            wmed=mae if self.weighted else None,
+            relative=self.relative,
+            normaliser=self.normaliser,
+        )
+
+
+def normaliser_value(a: OperandFormat, b: OperandFormat, normaliser: Normaliser = "2^(n+m)") -> int:
+    """Return the number by which ``nmed`` divides.
+
+    Examples
+    --------
+    >>> normaliser_value(OperandFormat(8, True), OperandFormat(8, True), "largest exact product")
+    16384
+    """
+    check_name("normaliser", normaliser, NORMALISERS)
+    if normaliser == "largest exact product":
+        return max(-a.minimum, a.maximum) * max(-b.minimum, b.maximum)
+    return (1 << (a.bits + b.bits)) - (normaliser == "2^(n+m)-1")
+
+
+def check_name(parameter: str, value: str, known: tuple[str, ...]) -> None:
+    """Raise unless ``value`` is one of the known names of a parameter."""
+    if value not in known:
+        raise ParameterError(f"{parameter} must be one of {', '.join(map(repr, known))}, got {value!r}")
