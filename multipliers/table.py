@@ -64,6 +64,10 @@ class TableMultiplier(Multiplier):
             object.__setattr__(self, attribute, value)
         self._check_widths()
 
+    def __reduce__(self) -> tuple[type[TableMultiplier], tuple[IntArray, OperandFormat, OperandFormat, str]]:
+        """Copy and pickle through the constructor: NumPy forgets that an array is read-only."""
+        return type(self), (self.products, self.a, self.b, self.name)
+
     def _product(self, a: IntArray, b: IntArray) -> IntArray:
         return self.products[a - self.a.minimum, b - self.b.minimum]
 
