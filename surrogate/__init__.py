@@ -1,0 +1,31 @@
+"""Separable models of multipliers: found, certified, serialised, and brought into training.
+
+Loading and evaluating a surrogate needs NumPy only; `discover` loads scikit-learn and python-flint when called, and
+`surrogate.nn` is the only home of torch.
+"""
+
+from surrogate.arithmetic import ARITHMETICS, exact_lengths, longest_exact_dot_product
+from surrogate.certificate import Certificate
+from surrogate.certify import certify
+from surrogate.errors import ExactnessError, FitError, SurrogateError, SurrogateFileError
+from surrogate.fit import METHODS, discover
+from surrogate.model import Factors, MultiplierReference, Provenance, Surrogate, Term
+
+__all__ = [
+    "ARITHMETICS",
+    "METHODS",
+    "Certificate",
+    "ExactnessError",
+    "Factors",
+    "FitError",
+    "MultiplierReference",
+    "Provenance",
+    "Surrogate",
+    "SurrogateError",
+    "SurrogateFileError",
+    "Term",
+    "certify",
+    "discover",
+    "exact_lengths",
+    "longest_exact_dot_product",
+]

@@ -1,0 +1,125 @@
+"""From a multiplier to a surrogate: one function, `discover`, over interchangeable methods."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+from numpy.typing import ArrayLike
+
+from multipliers.multiplier import Multiplier
+from surrogate.certify import Progress, certify, default_sample
+from surrogate.errors import FitError
+from surrogate.model import MultiplierReference, Option, Provenance, Surrogate, Term
+
+METHODS = ("exact", "htp", "lowrank")
+
+
+def discover(
+    multiplier: Multiplier,
+    method: str = "exact",
+    *,
+    terms: int | None = None,
+    weights_a: ArrayLike | None = None,
+    weights_b: ArrayLike | None = None,
+    basis: str = "auto",
+    decimals: int | None = 1,
+    sample: int | None = None,
+    every_pair: bool = False,
+    progress: Progress | None = None,
+) -> Surrogate:
+    """Find a surrogate of a multiplier, with no knowledge of its circuit, and certify it.
+
+    Parameters
+    ----------
+    multiplier : Multiplier
+        What to model.
+    method : {"exact", "htp", "lowrank"}
+        ``"exact"``: integer factorisation into the fewest terms, ``min(rank F, 1 + rank E)``.
+        ``"htp"``: the published regression recipe over ``{1, x, x mod 2**l}`` or leading-one truncation.
+        ``"lowrank"``: the best ``terms`` terms in weighted least squares, mean error preserved.
+    terms : int, optional
+        ``"lowrank"``: how many terms (default 4). ``"exact"``: refuse to use more (default: no limit up to 256).
+    weights_a, weights_b : array_like of float, optional
+        ``"lowrank"``: operand distributions, a weight per value in natural order.
+    basis : {"auto", "mod", "leading_one"}
+        ``"htp"``: which basis functions.
+    decimals : int or None
+        ``"htp"``: decimals of the coefficients; None keeps them as fitted.
+    sample : int, optional
+        Certify on this many random pairs instead of all.
+    every_pair : bool
+        Certify on every pair also above 2**24 pairs, where the default is 2**22 sampled ones.
+    progress : callable, optional
+        ``progress(pairs_done, pairs_in_all)`` while certifying.
+
+    Returns
+    -------
+    Surrogate
+        With its certificate and provenance.
+
+    Raises
+    ------
+    FitError
+        If the method or an option is unknown or does not apply, or no such surrogate exists.
+
+    Examples
+    --------
+    >>> import multipliers
+    >>> s = discover(multipliers.get("bam8u_h0v2"), method="exact")
+    >>> s.n_terms, s.is_exact
+    (3, True)
+    """
+    options: dict[str, Option]
+    found: list[Term]
+    _refuse_foreign_options(method, terms, weights_a, weights_b, basis, decimals)
+    if method == "exact":
+        from surrogate.fit.exact import fit_exact
+
+        limit = 256 if terms is None else terms
+        found, form = fit_exact(multiplier, max_terms=limit)
+        options = {"form": form}
+    elif method == "htp":
+        from surrogate.fit.htp import fit_htp
+
+        found = fit_htp(multiplier, basis=basis, decimals=decimals)
+        options = {"basis": basis, "decimals": decimals}
+    else:
+        from surrogate.fit.lowrank import fit_lowrank
+
+        limit = 4 if terms is None else terms
+        found = fit_lowrank(multiplier, terms=limit, weights_a=weights_a, weights_b=weights_b)
+        options = {"terms": limit, "weighted": weights_a is not None or weights_b is not None}
+    provenance = Provenance(method, tuple(options.items()), _version())
+    surrogate = Surrogate(found, MultiplierReference.of(multiplier), provenance)
+    if sample is None and not every_pair:
+        sample = default_sample(multiplier)
+    return certify(surrogate, multiplier, sample=sample, progress=progress)
+
+
+def _refuse_foreign_options(
+    method: str,
+    terms: int | None,
+    weights_a: ArrayLike | None,
+    weights_b: ArrayLike | None,
+    basis: str,
+    decimals: int | None,
+) -> None:
+    given = {
+        "terms": (terms is not None, ("exact", "lowrank")),
+        "weights_a": (weights_a is not None, ("lowrank",)),
+        "weights_b": (weights_b is not None, ("lowrank",)),
+        "basis": (basis != "auto", ("htp",)),
+        "decimals": (decimals != 1, ("htp",)),
+    }
+    if method not in METHODS:
+        raise FitError(f"unknown method {method!r}; choose one of {', '.join(map(repr, METHODS))}")
+    for option, (is_given, methods) in given.items():
+        if is_given and method not in methods:
+            raise FitError(f"{option} is an option of method {' or '.join(map(repr, methods))}, not of {method!r}")
+
+
+def _version() -> str:
+    try:
+        return version("axsurrogate")
+    except PackageNotFoundError:  # running from a source tree that is not installed
+        return "unknown"
