@@ -1,0 +1,279 @@
+"""Everything that can be said of a multiplier by itself, in one object."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from multipliers.accumulator import Comparison, ErrorMetrics, Normaliser, Relative
+from multipliers.distributions import normalised_weights, weighted_pairs
+from multipliers.errors import ParameterError
+from multipliers.metrics import MAX_EXHAUSTIVE_PAIRS, MAX_STREAMED_PAIRS, Progress, error_metrics
+from multipliers.multiplier import Multiplier
+from multipliers.operands import OperandFormat
+from multipliers.profiles import (
+    ErrorProfile,
+    Histogram,
+    error_histogram,
+    error_profile,
+    relative_error_histogram,
+)
+from multipliers.records import Record
+from multipliers.spectrum import Spectrum, matrix_spectrum, random_submatrix
+from multipliers.structure import SAMPLE as STRUCTURE_SAMPLE
+from multipliers.structure import Structure, find_structure
+from multipliers.table import TableMultiplier
+
+HISTOGRAM_SAMPLE = 1 << 20
+"""Operand pairs behind the histograms of a wide multiplier."""
+
+PROFILE_VALUES = 128
+"""Values at which the profiles of a multiplier above 2**24 pairs are taken."""
+
+SUBMATRIX_SIDE = 256
+"""Rows and columns of the random sub-matrix behind rank and spectrum of a wide multiplier."""
+
+
+class SummaryRow(NamedTuple):
+    """One line of a report: a label, a number (or word), and its unit (``""`` for none)."""
+
+    label: str
+    value: str | int | float
+    unit: str
+
+
+class DotProductError(NamedTuple):
+    """Error of a dot product of ``length`` independent products: mean ``bias`` and standard deviation ``sd`` (LSB)."""
+
+    length: int
+    bias: float
+    sd: float
+
+
+@dataclass(frozen=True, eq=False)
+class Characterisation(Record):
+    """What `characterise` found.
+
+    Attributes
+    ----------
+    name : str
+        The multiplier's label.
+    a, b : OperandFormat
+        Its operand formats.
+    fingerprint : str
+        SHA-256 of the canonical table, or where ``complete`` is false of the products at 65,536 fixed pairs
+        (`Multiplier.sample_fingerprint`).
+    complete : bool
+        Whether structure, profiles, histograms and spectra rest on every operand pair; otherwise each says what it
+        rests on. ``metrics.comparison`` says it of the metrics.
+    metrics : ErrorMetrics
+        The error metrics.
+    structure : Structure
+        Laws of the accurate product that hold.
+    profile_a, profile_b : ErrorProfile
+        Error given one operand.
+    error_histogram, relative_error_histogram : Histogram
+        Of E (LSB), and of E/P over the pairs with P != 0.
+    product_spectrum, error_spectrum : Spectrum
+        Rank and singular spectrum of F and of E.
+    """
+
+    name: str
+    a: OperandFormat
+    b: OperandFormat
+    fingerprint: str
+    complete: bool
+    metrics: ErrorMetrics
+    structure: Structure
+    profile_a: ErrorProfile
+    profile_b: ErrorProfile
+    error_histogram: Histogram
+    relative_error_histogram: Histogram
+    product_spectrum: Spectrum
+    error_spectrum: Spectrum
+
+    @property
+    def n_exact_products(self) -> int:
+        """Ordinary products that simulate the multiplier exactly: min(rank F, 1 + rank E)."""
+        return min(self.product_spectrum.rank, 1 + self.error_spectrum.rank)
+
+    def expected_dot_product_error(self, length: int) -> DotProductError:
+        """Error of a sum of ``length`` products of independent operand pairs.
+
+        The mean error adds up, ``length * bias``; the random part grows with the root, ``sqrt(length) * sd``.
+
+        Raises
+        ------
+        ParameterError
+            If ``length`` is below 1.
+        """
+        if length < 1:
+            raise ParameterError(f"length must be at least 1, got {length}")
+        return DotProductError(length, length * self.metrics.mean_error, math.sqrt(length) * self.metrics.sd)
+
+    def summary(self) -> tuple[SummaryRow, ...]:
+        """Return the report, line by line; fractions stay plain numbers."""
+        m, s, spectrum = self.metrics, self.structure, self.error_spectrum
+        rank_label = "" if self.complete else f" (at least; random {spectrum.n_rows} x {spectrum.n_columns})"
+        dot = self.expected_dot_product_error(1024)
+        rows: list[tuple[str, str | int | float | bool | None, str]] = [
+            ("multiplier", self.name, ""),
+            ("operands", f"{self.a} x {self.b}", ""),
+            ("fingerprint" if self.complete else "sample fingerprint", self.fingerprint, ""),
+            ("comparison", m.comparison + (", weighted" if m.weighted else ""), ""),
+            ("operand pairs", m.n_pairs, ""),
+            ("mean error (bias)", m.mean_error, "LSB"),
+            ("standard deviation", m.sd, "LSB"),
+            ("mean absolute error (MAE)", m.mae, "LSB"),
+            ("worst-case error (WCE)", m.wce, "LSB"),
+            ("smallest error", m.min_error, "LSB"),
+            ("largest error", m.max_error, "LSB"),
+            ("mean squared error (MSE)", m.mse, "LSB^2"),
+            ("root mean squared error", m.rmse, "LSB"),
+            (f"NMED (MAE / {m.normaliser})", m.nmed, ""),
+            ("error probability", m.error_probability, ""),
+            ("positive error probability", m.positive_error_probability, ""),
+            ("negative error probability", m.negative_error_probability, ""),
+            (f"mean relative error (MRE, {m.relative})", m.mre, ""),
+            ("worst-case relative error", m.wcre, ""),
+            ("relative bias", m.relative_bias, ""),
+            ("relative standard deviation", m.relative_sd, ""),
+            ("mean Hamming distance", m.mean_hamming_distance, "bit"),
+            ("structure", s.comparison, ""),
+            ("commutative", s.commutative, ""),
+            ("f(-a, b) = -f(a, b)", s.sign_symmetric_a, ""),
+            ("f(a, -b) = -f(a, b)", s.sign_symmetric_b, ""),
+            ("f(0, b) = 0", s.zero_preserving_a, ""),
+            ("f(a, 0) = 0", s.zero_preserving_b, ""),
+            ("monotone in abs(a)", s.monotone_a, ""),
+            ("monotone in abs(b)", s.monotone_b, ""),
+            ("rank of products" + rank_label, self.product_spectrum.rank, ""),
+            ("rank of errors" + rank_label, spectrum.rank, ""),
+            ("products that simulate it exactly" + rank_label, self.n_exact_products, ""),
+            ("terms for 10 % of the error norm", spectrum.terms_for(0.1), ""),
+            ("terms for 1 % of the error norm", spectrum.terms_for(0.01), ""),
+            (f"dot product of {dot.length}: mean error", dot.bias, "LSB"),
+            (f"dot product of {dot.length}: standard deviation", dot.sd, "LSB"),
+        ]
+        words = {True: "yes", False: "no"}
+        return tuple(
+            SummaryRow(label, words[value] if isinstance(value, bool) else value, unit)
+            for label, value, unit in rows
+            if value is not None
+        )
+
+
+def characterise(
+    multiplier: Multiplier,
+    weights_a: ArrayLike | None = None,
+    weights_b: ArrayLike | None = None,
+    *,
+    comparison: Comparison | None = None,
+    sample: int | None = None,
+    relative: Relative = "nonzero",
+    normaliser: Normaliser = "2^(n+m)",
+    n_bins: int = 64,
+    progress: Progress | None = None,
+) -> Characterisation:
+    """Measure the error, structure, profiles, histograms, ranks and singular spectra of a multiplier.
+
+    Up to 2**20 operand pairs everything rests on the whole table. Above,
+
+    * metrics are streamed (to 2**24 pairs, or on ``comparison="streamed"``) or sampled;
+    * structure rests on 2**18 drawn pairs, the histograms on 2**20;
+    * profiles hold every value up to 2**24 pairs, 128 evenly spaced ones above, each against every value of the other
+      operand (65,536 drawn ones if it has more);
+    * ranks and spectra are those of a random 256 x 256 sub-matrix.
+
+    Parameters
+    ----------
+    multiplier : Multiplier
+        What to characterise.
+    weights_a, weights_b : array_like of float, optional
+        Operand distributions, for everything but structure and rank; see `error_metrics`.
+    comparison, sample, relative, normaliser
+        How metrics are compared and normalised; see `error_metrics`.
+    n_bins : int
+        Most bins of a histogram, from 4.
+    progress : callable, optional
+        Called as ``progress(pairs_done, pairs_in_all)`` while the metrics are measured.
+
+    Raises
+    ------
+    ParameterError
+        As for `error_metrics`, or if ``n_bins`` is below 4.
+
+    Examples
+    --------
+    >>> from multipliers import get
+    >>> c = characterise(get("bam4u_h0v2"))
+    >>> c.structure.commutative, c.product_spectrum.rank, c.error_spectrum.rank
+    (True, 3, 2)
+    """
+    if n_bins < 4:
+        raise ParameterError(f"n_bins must be at least 4, got {n_bins}")
+    weighted = weights_a is not None or weights_b is not None
+    p = normalised_weights(multiplier.a, weights_a, "a") if weighted else None
+    q = normalised_weights(multiplier.b, weights_b, "b") if weighted else None
+    complete = multiplier.n_pairs <= MAX_EXHAUSTIVE_PAIRS
+    source = multiplier
+    if complete and not isinstance(multiplier, TableMultiplier):  # evaluate a slow model once
+        source = TableMultiplier(multiplier.table(), multiplier.a, multiplier.b, multiplier.name)
+    metrics = error_metrics(
+        source,
+        p,
+        q,
+        comparison=comparison,
+        sample=sample,
+        relative=relative,
+        normaliser=normaliser,
+        progress=progress,
+    )
+
+    if complete:
+        a, b = (grid.reshape(-1) for grid in np.meshgrid(source.a.values(), source.b.values(), indexing="ij"))
+        pair_weights = None if p is None or q is None else np.multiply.outer(p, q).reshape(-1)
+    else:
+        a, b = weighted_pairs(source.a, source.b, HISTOGRAM_SAMPLE, 0, p, q)
+        pair_weights = None
+    exact = a * b
+    errors = source(a, b) - exact
+    counted: Comparison = "exhaustive" if complete else "sampled"
+    if pair_weights is not None and not pair_weights.all():
+        kept = pair_weights > 0
+        exact, errors, pair_weights = exact[kept], errors[kept], pair_weights[kept]
+    histogram = error_histogram(errors, pair_weights, n_bins, counted)
+    kept = exact != 0
+    ratios = errors[kept] / exact[kept]
+    relative_histogram = relative_error_histogram(
+        ratios, None if pair_weights is None else pair_weights[kept], n_bins, counted
+    )
+
+    rows, columns = (
+        (source.a.values(), source.b.values()) if complete else random_submatrix(source, SUBMATRIX_SIDE, p, q)
+    )
+    products = source(rows[:, None], columns[None, :])
+    row_weights = None if p is None else p[rows - source.a.minimum]
+    column_weights = None if q is None else q[columns - source.b.minimum]
+    n_values = None if source.n_pairs <= MAX_STREAMED_PAIRS else PROFILE_VALUES
+    return Characterisation(
+        name=multiplier.name,
+        a=multiplier.a,
+        b=multiplier.b,
+        fingerprint=source.fingerprint() if complete else source.sample_fingerprint(),
+        complete=complete,
+        metrics=metrics,
+        structure=find_structure(source, None if complete else STRUCTURE_SAMPLE),
+        profile_a=error_profile(source, "a", q, n_values),
+        profile_b=error_profile(source, "b", p, n_values),
+        error_histogram=histogram,
+        relative_error_histogram=relative_histogram,
+        product_spectrum=matrix_spectrum(products, row_weights, column_weights, complete),
+        error_spectrum=matrix_spectrum(
+            products - rows[:, None] * columns[None, :], row_weights, column_weights, complete
+        ),
+    )
