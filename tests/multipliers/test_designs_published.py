@@ -159,7 +159,7 @@ def test_drum_16u(k, mre, sd):
 def test_drum6_16u_as_hammad_et_al_characterise_it():
     metrics = stratified_metrics("drum16u_k6", strata=8192)
     assert close_to("1.47", 100 * metrics.mre)
-    assert 100 * metrics.relative_sd == pytest.approx(1.803, abs=0.0015)  # exhaustively 1.802
+    assert 100 * metrics.relative_sd == pytest.approx(1.803, abs=0.003)  # over all pairs it is 1.8045
 
 
 def test_udm_8u():

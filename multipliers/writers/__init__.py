@@ -1,0 +1,1 @@
+"""Writers of foreign formats: each file stores a multiplier as other tools, or our own readers, read it."""
