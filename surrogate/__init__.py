@@ -9,6 +9,7 @@ from surrogate.certificate import Certificate
 from surrogate.certify import certify
 from surrogate.errors import ExactnessError, FitError, SurrogateError, SurrogateFileError
 from surrogate.fit import METHODS, discover
+from surrogate.io import dumps, load, loads, save
 from surrogate.model import Factors, MultiplierReference, Provenance, Surrogate, Term
 
 __all__ = [
@@ -26,6 +27,10 @@ __all__ = [
     "Term",
     "certify",
     "discover",
+    "dumps",
     "exact_lengths",
+    "load",
+    "loads",
     "longest_exact_dot_product",
+    "save",
 ]

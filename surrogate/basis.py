@@ -46,6 +46,14 @@ class BasisFunction(ABC):
     def check(self, operand: OperandFormat) -> None:  # noqa: B027  # most functions are total: nothing to check
         """Raise `SurrogateError` unless the function is defined on every value of ``operand``."""
 
+    def largest(self, operand: OperandFormat) -> float:
+        """Return a bound of the magnitude on ``operand``, an int where `is_integer`; needs no table.
+
+        Here that of the smallest and the largest operand, which bound every function that grows with the magnitude.
+        """
+        ends = self(np.array([operand.minimum, operand.maximum], dtype=np.int64))
+        return max(abs(int(v) if self.is_integer else float(v)) for v in ends)
+
     def tabulate(self, operand: OperandFormat) -> FactorArray:
         """Values on the whole format, in natural order, shape ``(2**bits,)``."""
         self.check(operand)
@@ -151,6 +159,10 @@ class Mod(BasisFunction):
     def __call__(self, x: IntArray) -> IntArray:
         return x & ((1 << self.bits) - 1)
 
+    def largest(self, operand: OperandFormat) -> int:
+        modulus_less_one = (1 << self.bits) - 1
+        return modulus_less_one if operand.signed else min(modulus_less_one, operand.maximum)
+
     def formula(self, variable: str) -> str:
         return f"({variable} mod {1 << self.bits})"
 
@@ -168,6 +180,9 @@ class Bit(BasisFunction):
 
     def __call__(self, x: IntArray) -> IntArray:
         return (x >> self.position) & 1
+
+    def largest(self, operand: OperandFormat) -> int:
+        return 1
 
     def formula(self, variable: str) -> str:
         return f"bit_{self.position}({variable})"
@@ -268,7 +283,7 @@ class Table(BasisFunction):
         if array.dtype.kind in "iu" and (array.dtype.kind == "i" or array.size == 0 or array.max() < 1 << 63):
             array = array.astype(np.int64)
         elif array.dtype.kind == "f" and np.isfinite(array).all():
-            array = array.astype(np.float64)
+            array = array.astype(np.float64) + 0.0  # no -0.0: equal tables have equal bytes
         else:
             raise SurrogateError(f"table: values must be int64 integers or finite floats, got {array.dtype} values")
         if array.shape != (operand.size,):
@@ -297,6 +312,10 @@ class Table(BasisFunction):
     @property
     def is_integer(self) -> bool:
         return self.values.dtype.kind == "i"
+
+    def largest(self, operand: OperandFormat) -> float:
+        bounds = self.values.min(), self.values.max()
+        return max(abs(int(v) if self.is_integer else float(v)) for v in bounds)
 
     def check(self, operand: OperandFormat) -> None:
         if operand != self.operand:

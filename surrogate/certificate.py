@@ -51,7 +51,12 @@ class Certificate:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
                 raise SurrogateError(f"certificate: {name} must be a finite number, got {value!r:.80}")
-            object.__setattr__(self, name, float(value))
+            if value < 0 and name != "residual_bias":
+                raise SurrogateError(f"certificate: {name} cannot be negative, got {value!r:.80}")
+            object.__setattr__(self, name, float(value) + 0.0)  # no -0.0
+        residuals = (self.mean_abs_residual, self.rms_residual, abs(self.residual_bias))
+        if (self.n_different > 0) != (self.max_abs_residual >= 0.5) or (self.max_abs_residual == 0 and any(residuals)):
+            raise SurrogateError(f"certificate: the residuals contradict each other: {self}")
 
     @property
     def every_pair(self) -> bool:
@@ -67,6 +72,15 @@ class Certificate:
     def share_different(self) -> float:
         """``n_different / n_pairs``."""
         return self.n_different / self.n_pairs
+
+    def agrees_with(self, other: Certificate) -> bool:
+        """Whether ``other`` states the same comparison and residuals, but for the rounding of long sums (1e-9)."""
+        exact = ("n_pairs", "n_different", "max_abs_residual", "every_pair")
+        means = ("mean_abs_residual", "rms_residual", "residual_bias")
+        slack = 1e-9 * max(self.mean_abs_residual, other.mean_abs_residual)
+        return all(getattr(self, name) == getattr(other, name) for name in exact) and all(
+            math.isclose(getattr(self, name), getattr(other, name), rel_tol=1e-9, abs_tol=slack) for name in means
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Fields as plain JSON values."""

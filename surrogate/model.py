@@ -91,13 +91,15 @@ class MultiplierReference:
     fingerprint_of: str = "table"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str):
+        if not _is_text(self.name):
             raise SurrogateError(f"the multiplier's name must be text, got {self.name!r:.80}")
         digest = self.fingerprint
         if not isinstance(digest, str) or len(digest) != 64 or set(digest) - set("0123456789abcdef"):
             raise SurrogateError(f"the fingerprint must be 64 lower-case hexadecimal digits, got {digest!r:.80}")
         if self.fingerprint_of not in ("table", "sample"):
             raise SurrogateError(f"fingerprint_of must be 'table' or 'sample', got {self.fingerprint_of!r:.80}")
+        if self.fingerprint_of == "table" and self.a.size * self.b.size > MAX_TABLE_ENTRIES:
+            raise SurrogateError(f"{self.a} x {self.b} operands are identified by a sample, not by their table")
 
     @classmethod
     def of(cls, multiplier: Multiplier) -> MultiplierReference:
@@ -145,15 +147,18 @@ class Provenance:
     version: str = ""
 
     def __post_init__(self) -> None:
-        options = self.options.items() if isinstance(self.options, Mapping) else self.options
-        if not isinstance(self.method, str) or not isinstance(self.version, str):
+        options = tuple(self.options.items() if isinstance(self.options, Mapping) else self.options)
+        if not _is_text(self.method) or not _is_text(self.version):
             raise SurrogateError("provenance: method and version must be text")
         for name, value in options:
-            if not isinstance(name, str) or not isinstance(value, Option):
+            if not _is_text(name) or not isinstance(value, Option) or (isinstance(value, str) and not _is_text(value)):
                 raise SurrogateError(f"provenance: the option {name!r:.80} = {value!r:.80} is not a plain value")
             if isinstance(value, float) and not math.isfinite(value):
                 raise SurrogateError(f"provenance: the option {name!r:.80} is not finite")
-        object.__setattr__(self, "options", tuple(sorted(options)))
+            if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+                raise SurrogateError(f"provenance: the option {name!r:.80} does not fit int64")
+        plain = ((name, value + 0.0 if isinstance(value, float) else value) for name, value in options)  # no -0.0
+        object.__setattr__(self, "options", tuple(sorted(plain, key=lambda option: option[0])))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -235,14 +240,18 @@ class Surrogate:
         object.__setattr__(self, "multiplier", multiplier)
         object.__setattr__(self, "provenance", provenance)
         object.__setattr__(self, "certificate", certificate)
-        bound = 0.0
+        bound: float = 0
         for term in self.terms:
-            left, right = term.a.tabulate(self.a), term.b.tabulate(self.b)
-            bound += abs(term.coefficient) * _largest(left) * _largest(right)
-        if bound >= 2.0**63:
-            raise SurrogateError(f"the model could reach {bound:.3g}, beyond int64; rescale its terms")
-        if certificate is not None and certificate.exact and not self.is_integer:
-            raise SurrogateError("only a surrogate of integer terms can be certified exact")
+            term.a.check(self.a)
+            term.b.check(self.b)
+            bound += abs(term.coefficient) * term.a.largest(self.a) * term.b.largest(self.b)
+        if not bound < 1 << 63:
+            raise SurrogateError(f"the model could reach {float(bound):.3g}, beyond int64; rescale its terms")
+        if certificate is not None and certificate.every_pair and certificate.n_pairs != self.a.size * self.b.size:
+            raise SurrogateError(
+                f"the certificate compares {certificate.n_pairs} pairs and calls them all, but {self.a} x {self.b} "
+                f"operands have {self.a.size * self.b.size}"
+            )
 
     @property
     def a(self) -> OperandFormat:
@@ -271,8 +280,8 @@ class Surrogate:
 
     @property
     def is_exact(self) -> bool:
-        """Whether it is certified equal to its multiplier on every operand pair."""
-        return self.certificate is not None and self.certificate.exact
+        """Whether it is made of integers, and certified equal to its multiplier on every operand pair."""
+        return self.certificate is not None and self.certificate.exact and self.is_integer
 
     def __call__(self, a: ArrayLike, b: ArrayLike) -> FactorArray:
         """Evaluate with NumPy: int64 where `is_integer`, else float64; operands broadcast.
@@ -285,7 +294,7 @@ class Surrogate:
         x, y = np.broadcast_arrays(self.a.check(a, "a"), self.b.check(b, "b"))
         total: FactorArray = np.zeros(x.shape, dtype=np.int64 if self.is_integer else np.float64)
         for term in self.terms:
-            total = total + term.coefficient * (term.a(x) * term.b(y))
+            total = total + term.coefficient * term.a(x) * term.b(y)
         return total
 
     def factors(self) -> Factors:
@@ -369,6 +378,11 @@ def _balance(x: FactorArray, y: FactorArray) -> None:
     while not np.any(y & 1) and _largest(y) > _largest(x) > 0:
         x *= 2
         y //= 2
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is text that every encoding of Unicode can hold (no unpaired surrogate code points)."""
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _largest(values: NDArray[Any]) -> float:

@@ -161,7 +161,8 @@ def _pivots(matrix: IntArray) -> IntArray:
     reduced, rank = _nmod(matrix).rref()
     if rank == 0:
         return np.zeros(0, dtype=np.int64)
-    return (_array(reduced)[:rank] != 0).argmax(axis=1)
+    pivots: IntArray = (_array(reduced)[:rank] != 0).argmax(axis=1)
+    return pivots
 
 
 def _solve_left(core: IntArray, target: IntArray) -> IntArray:
