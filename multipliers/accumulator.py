@@ -253,7 +253,7 @@ class ErrorAccumulator:
         nonzero = P != 0
         if not nonzero.all():
             if self.relative == "max1":
-                size = np.abs(E[~nonzero]).astype(np.float64)
+                size = np.abs(E[~nonzero].astype(np.float64))  # abs(-2**63) would wrap in int64
                 self._sum("absolute_at_zero", float((size if w is None else size * w[~nonzero]).sum()))
             P, E, w = P[nonzero], E[nonzero], None if w is None else w[nonzero]
         if P.size == 0:
