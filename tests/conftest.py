@@ -1,7 +1,11 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from multipliers.accumulator import ErrorAccumulator
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +18,42 @@ def shared() -> Path:
         if (folder / "evoapprox" / "index.json").is_file():
             return folder
     pytest.skip(f"no reference data in {' or '.join(map(str, candidates))}; set AXSURROGATE_SHARED to the folder")
+
+
+@pytest.fixture(scope="session")
+def sampled_metrics():
+    """Function of a multiplier of 16-bit or wider operands: its metrics over a structured sample."""
+    return _sampled_metrics
+
+
+def _sampled_metrics(multiplier):
+    """Metrics over 2**24 pairs: 256 pairings of one value from each of 65,536 equal intervals per operand.
+
+    Intervals are paired as an orthogonal array: each pair of high bytes and each pair of low bytes of their numbers
+    occurs equally often. At 16 bits, whatever depends on one operand, on the high bytes or on the low bytes alone has
+    no sampling error. Peak relative errors are also sought where both operands are one or three times a power of two.
+    """
+    rng = np.random.default_rng(2025)
+    accumulator = ErrorAccumulator(multiplier.a, multiplier.b)
+    steps = [x.size >> 16 for x in (multiplier.a, multiplier.b)]
+    high, low = np.divmod(np.arange(1 << 16), 256)
+    turns = rng.permuted(np.tile(np.arange(256), (256, 1)), axis=1)
+    for turn in range(256):
+        paired = 256 * ((high + turns[low, turn]) % 256) + (low + turn) % 256
+        a = multiplier.a.minimum + steps[0] * (256 * high + low) + rng.integers(0, steps[0], 1 << 16)
+        b = multiplier.b.minimum + steps[1] * paired + rng.integers(0, steps[1], 1 << 16)
+        accumulator.add(a * b, multiplier(a, b))
+    metrics = accumulator.result("sampled")
+    peaks = ErrorAccumulator(multiplier.a, multiplier.b)
+    a, b = (_round_numbers(x) for x in (multiplier.a, multiplier.b))
+    peaks.add(a[:, None] * b, multiplier(a[:, None], b))
+    peak = peaks.result("sampled")
+    return replace(
+        metrics,
+        min_relative_error=min(metrics.min_relative_error, peak.min_relative_error),
+        max_relative_error=max(metrics.max_relative_error, peak.max_relative_error),
+    )
+
+
+def _round_numbers(form):
+    return np.array([c << i for c in (1, 3) for i in range(form.bits) if c << i <= form.maximum])

@@ -7,7 +7,6 @@ import pytest
 
 import multipliers
 from multipliers import TableMultiplier
-from multipliers.accumulator import ErrorAccumulator
 from multipliers.metrics import error_metrics
 
 # ---------------------------------------------------------------- EvoApproxLib circuits that are one of the designs
@@ -103,25 +102,9 @@ def close_to(printed, measured):
     return abs(measured - float(printed)) <= 0.5 * 10.0**-decimals * (1 + 1e-6)
 
 
-def stratified_metrics(label, strata=4096):
-    """Metrics over ``strata**2`` pairs: one random value of each operand in each of ``strata`` equal intervals.
-
-    Each pair of intervals is met once, with a fresh value of both operands.
-    """
-    design = multipliers.get(label)
-    rng = np.random.default_rng(2025)
-    accumulator = ErrorAccumulator(design.a, design.b)
-    step_a, step_b = design.a.size // strata, design.b.size // strata
-    for start in range(0, strata, 64):
-        a = design.a.minimum + step_a * np.arange(start, start + 64)[:, None] + rng.integers(0, step_a, (64, strata))
-        b = design.b.minimum + step_b * np.arange(strata)[None, :] + rng.integers(0, step_b, (64, strata))
-        accumulator.add(a * b, design(a, b))
-    return accumulator.result("sampled")
-
-
 @pytest.mark.slow
-def test_mitchell_16u():
-    metrics = stratified_metrics("mitchell16u")
+def test_mitchell_16u(sampled_metrics):
+    metrics = sampled_metrics(multipliers.get("mitchell16u"))
     assert close_to("3.85", 100 * metrics.mre)
     assert close_to("-3.85", 100 * metrics.relative_bias)
     assert close_to("-11.11", 100 * metrics.min_relative_error)
@@ -129,15 +112,15 @@ def test_mitchell_16u():
 
 
 @pytest.mark.slow
-def test_mitchell_32s():
-    metrics = stratified_metrics("mitchell32s")
+def test_mitchell_32s(sampled_metrics):
+    metrics = sampled_metrics(multipliers.get("mitchell32s"))
     assert close_to("-3.85", 100 * metrics.relative_bias)  # -3.849; Kim et al. 2022 print -3.9, a rounded -3.85
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("bits", [32, 16])
-def test_mitchw6_c1(bits):
-    metrics = stratified_metrics(f"mitchw{bits}s_w6c1")
+def test_mitchw6_c1(sampled_metrics, bits):
+    metrics = sampled_metrics(multipliers.get(f"mitchw{bits}s_w6c1"))
     assert close_to("-5.9", 100 * metrics.relative_bias)  # Kim et al. 2022, at 32 bits; still so at 16
 
 
@@ -147,17 +130,17 @@ def test_mitchw6_c1(bits):
     [(3, "11.90", "14.7"), (4, "5.89", "7.26"), (5, "2.94", "3.61"), (6, "1.47", "1.80"), (7, "0.73", "0.90"),
      (8, "0.37", "0.45")],
 )  # fmt: skip
-def test_drum_16u(k, mre, sd):
+def test_drum_16u(sampled_metrics, k, mre, sd):
     """MRE as recalled from the paper; its abstract gives SD 0.45 to 3.61, which is k = 8 to 5."""
-    metrics = stratified_metrics(f"drum16u_k{k}")
+    metrics = sampled_metrics(multipliers.get(f"drum16u_k{k}"))
     assert close_to(mre, 100 * metrics.mre)
     assert close_to(sd, 100 * metrics.relative_sd)
-    assert metrics.max_relative_error <= (1 + 2.0 ** -(k - 1)) ** 2 - 1
+    assert metrics.max_relative_error == pytest.approx((1 + 2.0 ** -(k - 1)) ** 2 - 1)
 
 
 @pytest.mark.slow
-def test_drum6_16u_as_hammad_et_al_characterise_it():
-    metrics = stratified_metrics("drum16u_k6", strata=8192)
+def test_drum6_16u_as_hammad_et_al_characterise_it(sampled_metrics):
+    metrics = sampled_metrics(multipliers.get("drum16u_k6"))
     assert close_to("1.47", 100 * metrics.mre)
     assert 100 * metrics.relative_sd == pytest.approx(1.803, abs=0.003)  # over all pairs it is 1.8045
 
@@ -171,12 +154,12 @@ def test_udm_8u():
 
 
 @pytest.mark.slow
-def test_udm_16u():
+def test_udm_16u(sampled_metrics):
     """The paper's mean error of 1.39 % to 3.32 % is NMED and MRE."""
-    metrics = stratified_metrics("udm16u")
+    metrics = sampled_metrics(multipliers.get("udm16u"))
     assert close_to("3.32", 100 * metrics.mre)
     assert close_to("1.39", 100 * metrics.mae / 65535**2)
-    assert close_to("80.97", 100 * metrics.error_probability)
+    assert close_to("80.98", 100 * metrics.error_probability)  # (1 - (3/4)**8)**2
 
 
 @pytest.mark.parametrize(
@@ -223,15 +206,5 @@ def test_truncation_of_11_of_12_bits():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("k", "mre"), [(1, "0.018"), (3, "0.12"), (6, "1.06")])
-def test_ppp_16s(k, mre):
-    assert close_to(mre, 100 * exhaustive_mre_of_perforation(k))
-    metrics = stratified_metrics(f"ppp16s_j0k{k}")
-    assert metrics.mre == pytest.approx(exhaustive_mre_of_perforation(k), rel=0.05)  # heavy-tailed: 1/b
-
-
-def exhaustive_mre_of_perforation(k):
-    """MRE of rows 0 .. k - 1 omitted depends on b alone, so one row of the table gives it over all pairs."""
-    design = multipliers.get(f"ppp16s_j0k{k}")
-    b = design.b.values()
-    b = b[b != 0]
-    return float(np.abs(design.error(1, b) / b).mean())
+def test_ppp_16s(sampled_metrics, k, mre):
+    assert close_to(mre, 100 * sampled_metrics(multipliers.get(f"ppp16s_j0k{k}")).mre)

@@ -1,0 +1,193 @@
+"""The catalog: multipliers with their definition, source, published figures and check value, from JSON data.
+
+Each file of ``entries/`` describes one family of `multipliers.designs`; its fields are those of the classes below.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, Literal
+
+import multipliers
+from multipliers.accumulator import ErrorMetrics
+from multipliers.errors import ParameterError, UnknownNameError
+from multipliers.metrics import normaliser_value
+from multipliers.multiplier import MAX_TABLE_ENTRIES, Design
+
+UNITS = ("LSB", "%", "% of 2^(n+m)", "% of the largest exact product")
+"""Units of figures: ``LSB`` as measured, ``%`` of a fraction, or an LSB metric as a percentage of a normaliser."""
+
+STATUSES = {"V": "read in the source", "R": "recalled from the source, not read again", "A": "analytic"}
+
+_DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A published figure of one multiplier.
+
+    Attributes
+    ----------
+    metric : str
+        Field of `multipliers.accumulator.ErrorMetrics`.
+    value : str
+        As printed, so that its precision is known.
+    unit : str
+        One of `UNITS`.
+    source : str
+        Where it is printed.
+    status : str
+        ``"V"`` read in the source, ``"R"`` recalled from it, ``"A"`` analytic.
+    measured : str or None
+        What this package measures, where that does not round to ``value``; ``note`` says why.
+    note : str or None
+        A remark on the figure.
+    """
+
+    metric: str
+    value: str
+    unit: str
+    source: str
+    status: Literal["V", "R", "A"]
+    measured: str | None = None
+    note: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.metric not in ErrorMetrics.__dataclass_fields__:
+            raise UnknownNameError.of("error metric", self.metric, ErrorMetrics.__dataclass_fields__)
+        if self.unit not in UNITS:
+            raise UnknownNameError.of("unit", self.unit, UNITS)
+        if self.status not in STATUSES:
+            raise UnknownNameError.of("status", self.status, STATUSES)
+        if self.measured is not None and not self.note:
+            raise ParameterError(f"{self.metric} = {self.value} {self.unit}: a measurement that differs needs a note")
+        for number in (self.value, self.measured or "0"):
+            if not _DECIMAL.fullmatch(number):
+                raise ParameterError(f"{self.metric}: {number!r} is not a decimal number without exponent")
+
+    def convert(self, metrics: ErrorMetrics, multiplier: multipliers.Multiplier) -> float:
+        """Return the figure's metric, as measured, in the figure's unit."""
+        value = float(getattr(metrics, self.metric))
+        if self.unit == "LSB":
+            return value
+        if self.unit == "%":
+            return 100 * value
+        whole = normaliser_value(
+            multiplier.a, multiplier.b, "2^(n+m)" if "2^" in self.unit else "largest exact product"
+        )
+        return 100 * value / whole
+
+    def agrees(self, value: float) -> bool:
+        """Whether a measured value rounds to the printed one, within half a unit of its last digit.
+
+        Where ``measured`` is given, it is compared with that instead.
+        """
+        printed = self.value if self.measured is None else self.measured
+        decimals = len(printed.partition(".")[2])
+        return abs(value - float(printed)) <= 0.5 * 10.0**-decimals * (1 + 1e-6)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One multiplier of the catalog.
+
+    Attributes
+    ----------
+    label : str
+        Its name, read by `multipliers.get`.
+    check : str
+        `Multiplier.fingerprint` up to 2**24 operand pairs, `Multiplier.sample_fingerprint` above.
+    figures : tuple of Figure
+    same_as : tuple of str
+        Published circuits with the same products.
+    """
+
+    label: str
+    check: str
+    figures: tuple[Figure, ...] = ()
+    same_as: tuple[str, ...] = ()
+
+    def build(self) -> Design:
+        """Build the multiplier."""
+        return multipliers.get(self.label)
+
+    def measure_check(self) -> str:
+        """Compute the check value anew."""
+        design = self.build()
+        return design.fingerprint() if design.n_pairs <= MAX_TABLE_ENTRIES else design.sample_fingerprint()
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of multipliers: what they compute, where that is published, and the entries of the catalog.
+
+    Attributes
+    ----------
+    family : str
+        First part of the labels.
+    title, definition, sign_rule : str
+        Plain text.
+    source : str
+        Citation: authors, title, venue, year.
+    entries : tuple of Entry
+    """
+
+    family: str
+    title: str
+    definition: str
+    sign_rule: str
+    source: str
+    entries: tuple[Entry, ...]
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Family:
+        """Read what a file of ``entries/`` holds; unknown and missing fields are errors."""
+        return cls(**{**data, "entries": tuple(_entry(item) for item in data["entries"])})
+
+
+def _entry(data: dict[str, Any]) -> Entry:
+    figures = tuple(Figure(**item) for item in data.get("figures", ()))
+    return Entry(**{**data, "figures": figures, "same_as": tuple(data.get("same_as", ()))})
+
+
+@cache
+def families() -> tuple[Family, ...]:
+    """Return the families of the catalog, by name.
+
+    Examples
+    --------
+    >>> [f.family for f in families()][:3]
+    ['bam', 'drum', 'exact']
+    """
+    files = (file for file in resources.files("catalog").joinpath("entries").iterdir() if file.name.endswith(".json"))
+    read = (Family.from_dict(json.loads(file.read_text(encoding="utf-8"))) for file in files)
+    return tuple(sorted(read, key=lambda family: family.family))
+
+
+def entries() -> tuple[Entry, ...]:
+    """Return every entry, family by family."""
+    return tuple(item for family in families() for item in family.entries)
+
+
+def entry(label: str) -> Entry:
+    """Return the entry of a label.
+
+    Raises
+    ------
+    UnknownNameError
+        If the catalog has no such entry; the message suggests the nearest. `multipliers.get` builds designs that are
+        not in the catalog, too.
+
+    Examples
+    --------
+    >>> entry("drum16u_k6").figures[0].value
+    '1.47'
+    """
+    known = {item.label: item for item in entries()}
+    if label not in known:
+        raise UnknownNameError.of("catalog entry", label, known)
+    return known[label]
