@@ -1,0 +1,157 @@
+"""What an approximate layer simulates, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import cast
+
+from multipliers.multiplier import MAX_TABLE_ENTRIES, Multiplier
+from multipliers.operands import OperandFormat
+from multipliers.registry import get
+from surrogate.errors import FitError
+from surrogate.model import MultiplierReference, Surrogate
+from surrogate.nn.engine import Engine
+from surrogate.nn.errors import ConversionError
+from surrogate.nn.quantise import QuantiserConfig
+from surrogate.nn.surrogate_engine import ARITHMETIC_CHOICES, SurrogateEngine
+from surrogate.nn.table_engine import TableEngine
+
+BACKENDS = ("auto", "surrogate", "table")
+
+AUTO_TERMS = 12
+"""Backend "auto" looks for an exact surrogate of at most this many terms before it falls back on the table."""
+
+
+@dataclass(frozen=True)
+class ApproxConfig:
+    """Configuration of approximate layers.
+
+    Parameters
+    ----------
+    multiplier : Multiplier or str, optional
+        What the layers multiply with; a string is a label such as ``"drum8u_k4"``.
+    surrogate : Surrogate, optional
+        A certified surrogate to run instead of the table. It may be approximate: then the layers are, too, and say so.
+        At least one of ``multiplier`` and ``surrogate`` is needed; if both are given they must belong together.
+    backend : {"auto", "surrogate", "table"}
+        ``"surrogate"`` runs the given surrogate; ``"table"`` looks products up in the multiplier's table; ``"auto"``
+        runs the given surrogate, else an exact one of at most 12 terms that it discovers, else the table.
+    activation, weight : QuantiserConfig
+        Quantisers; by default the multiplier's own operands, weights per output channel.
+    activation_operand : {"a", "b"}
+        Which operand of the multiplier the activation is; the weight is the other.
+    skip_padding : bool
+        False (default): padded lanes hold the quantised zero and pass through the multiplier, which may return other
+        than 0 for it. True: the hardware skips padded lanes.
+    arithmetic : {"auto", "int8", "float32", "float64"}
+        Datatype of a surrogate's products; see `SurrogateEngine`.
+
+    Raises
+    ------
+    ConversionError
+        If the parts are missing or do not fit together.
+    """
+
+    multiplier: Multiplier | str | None = None
+    surrogate: Surrogate | None = None
+    backend: str = "auto"
+    activation: QuantiserConfig = field(default_factory=QuantiserConfig)
+    weight: QuantiserConfig = field(default_factory=lambda: QuantiserConfig(granularity="channel"))
+    activation_operand: str = "a"
+    skip_padding: bool = False
+    arithmetic: str = "auto"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.multiplier, str):
+            object.__setattr__(self, "multiplier", get(self.multiplier))
+        for name, kind in (("multiplier", Multiplier), ("surrogate", Surrogate)):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, kind):
+                raise ConversionError(f"{name} must be a {kind.__name__}, got {value!r:.80}")
+        for name, choices in (
+            ("backend", BACKENDS),
+            ("activation_operand", ("a", "b")),
+            ("arithmetic", ARITHMETIC_CHOICES),
+        ):
+            if getattr(self, name) not in choices:
+                raise ConversionError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
+        if self.multiplier is None and self.surrogate is None:
+            raise ConversionError("give the multiplier to simulate, a surrogate of it, or both")
+        if self.backend == "surrogate" and self.surrogate is None:
+            raise ConversionError("backend='surrogate' needs a surrogate; find one with surrogate.discover(multiplier)")
+        if self.backend == "table" and self.multiplier is None:
+            raise ConversionError("backend='table' needs the multiplier itself, not only a surrogate of it")
+        if self.surrogate is not None and self.surrogate.certificate is None:
+            raise ConversionError("the surrogate is not certified; pass it through surrogate.certify first")
+        if self.multiplier is not None and self.surrogate is not None:
+            reference, multiplier = self.surrogate.multiplier, cast(Multiplier, self.multiplier)
+            if not reference.matches(multiplier):
+                raise ConversionError(
+                    f"the surrogate stands for {reference.name!r} (fingerprint {reference.fingerprint[:12]}...), "
+                    f"not for {multiplier.name!r}"
+                )
+        if self.activation.granularity != "tensor":
+            raise ConversionError("activations are quantised per tensor; granularity='channel' is for weights")
+
+    @property
+    def _operands(self) -> tuple[OperandFormat, OperandFormat]:
+        source = cast(Multiplier | Surrogate, self.surrogate if self.multiplier is None else self.multiplier)
+        return source.a, source.b
+
+    @property
+    def activation_format(self) -> OperandFormat:
+        """Format of the operand that the activation is."""
+        return self._operands[0 if self.activation_operand == "a" else 1]
+
+    @property
+    def weight_format(self) -> OperandFormat:
+        """Format of the operand that the weight is."""
+        return self._operands[1 if self.activation_operand == "a" else 0]
+
+    @property
+    def name(self) -> str:
+        """Name of the multiplier."""
+        return self.reference.name
+
+    @property
+    def reference(self) -> MultiplierReference:
+        """Identity of the multiplier."""
+        if self.surrogate is not None:
+            return self.surrogate.multiplier
+        return MultiplierReference.of(cast(Multiplier, self.multiplier))
+
+    def resolved(self) -> ApproxConfig:
+        """Settle backend "auto": the same configuration with "surrogate" (and which) or "table"."""
+        if self.backend != "auto":
+            return self
+        if self.surrogate is not None:
+            return replace(self, backend="surrogate")
+        multiplier = cast(Multiplier, self.multiplier)
+        found = _exact_surrogate(multiplier)
+        if found is not None:
+            return replace(self, backend="surrogate", surrogate=found)
+        if multiplier.n_pairs > MAX_TABLE_ENTRIES:
+            raise ConversionError(
+                f"{multiplier.name} has no exact surrogate of {AUTO_TERMS} terms and too wide operands for a "
+                f"table; pass an approximate surrogate, such as surrogate.discover(multiplier, method='htp')"
+            )
+        return replace(self, backend="table")
+
+    def engine(self) -> Engine:
+        """Build the engine that does the sums."""
+        resolved = self.resolved()
+        if resolved.backend == "table":
+            return TableEngine(cast(Multiplier, resolved.multiplier), self.activation_operand)
+        return SurrogateEngine(cast(Surrogate, resolved.surrogate), self.activation_operand, self.arithmetic)
+
+
+@lru_cache(maxsize=64)
+def _exact_surrogate(multiplier: Multiplier) -> Surrogate | None:
+    from surrogate.fit import discover
+
+    try:
+        found = discover(multiplier, "exact", terms=AUTO_TERMS)
+    except FitError:
+        return None
+    return found if found.is_exact else None

@@ -1,0 +1,277 @@
+"""Turn a model's layers into approximate ones, in place, and back."""
+
+from __future__ import annotations
+
+import copy
+import fnmatch
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from surrogate.nn.config import ApproxConfig
+from surrogate.nn.errors import ConversionError
+from surrogate.nn.layers import ApproxConv2d, ApproxLayer, ApproxLinear
+
+Configs = ApproxConfig | Mapping[str, ApproxConfig | None]
+Filter = Callable[[nn.Module, str], bool]
+
+_APPROXIMATE: dict[type[nn.Module], type[ApproxLayer]] = {nn.Linear: ApproxLinear, nn.Conv2d: ApproxConv2d}
+_ACCURATE: dict[type[ApproxLayer], type[nn.Module]] = {new: old for old, new in _APPROXIMATE.items()}
+
+# These read the parameters of their linear layers and bypass their forward, at least in some modes.
+_OPAQUE = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
+
+
+def approximate_(model: nn.Module, config: Configs, filter_fn: Filter | None = None) -> tuple[str, ...]:
+    r"""Make layers of a model approximate, in place.
+
+    Layers keep their identity, parameters, buffers and hooks, so optimisers stay valid; only their class changes, as
+    in `torch.nn.utils.parametrize`. Layers that are approximate already are reconfigured, and calibrated anew.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model, or a single layer.
+    config : ApproxConfig, or mapping of str to ApproxConfig or None
+        One configuration for all layers, or one per name pattern: an exact layer name, a shell pattern such as
+        ``"features.*"``, a regular expression such as ``"re:layer[12]\\..*"``, or ``"_default"``. Exact names come
+        first, then patterns in their order, then the default. None, or no match, leaves a layer as it is.
+    filter_fn : callable, optional
+        ``filter_fn(layer, name)`` selects the layers. By default every `torch.nn.Linear` and `torch.nn.Conv2d`.
+
+    Returns
+    -------
+    tuple of str
+        Names of the layers that are approximate now.
+
+    Raises
+    ------
+    ConversionError
+        If no layer is selected, a pattern matches no layer, or a selected layer is of an unsupported type. The model
+        is then unchanged.
+    """
+    candidates = list(_named_layers(model))
+    chosen: dict[str, tuple[nn.Module, ApproxConfig]] = {}
+    used: set[str] = set()
+    for name, layer in candidates:
+        selected = filter_fn(layer, name) if filter_fn is not None else isinstance(layer, nn.Linear | nn.Conv2d)
+        if not selected:
+            continue
+        pattern, wanted = _configuration(config, name)
+        used.add(pattern)
+        if wanted is not None:
+            _check_supported(model, layer, name)
+            chosen[name] = layer, wanted
+    if isinstance(config, Mapping):
+        unused = [p for p in config if p not in used and p != "_default"]
+        if unused:
+            raise ConversionError(
+                f"the pattern {unused[0]!r} decides for no selected layer; layers: {_listed(n for n, _ in candidates)}"
+            )
+    if not chosen:
+        raise ConversionError(
+            f"no layer to make approximate; filter_fn and the patterns select none of "
+            f"{_listed(n for n, _ in candidates)}"
+        )
+    before: list[tuple[nn.Module, type[nn.Module], dict[str, Any]]] = []
+    try:
+        for layer, wanted in chosen.values():
+            if any(layer is other for other, _, _ in before):  # shared under several names
+                continue
+            before.append((layer, type(layer), {key: copy.copy(value) for key, value in layer.__dict__.items()}))
+            _restore(layer)
+            layer.__class__ = _APPROXIMATE[type(layer)]
+            cast(ApproxLayer, layer).attach(wanted)
+    except Exception:
+        for layer, kind, state in before:
+            layer.__class__ = kind
+            layer.__dict__.clear()
+            layer.__dict__.update(state)
+        raise
+    return tuple(chosen)
+
+
+def restore_(model: nn.Module, filter_fn: Filter | None = None) -> tuple[str, ...]:
+    """Make approximate layers accurate again, in place; the inverse of `approximate_`.
+
+    Returns
+    -------
+    tuple of str
+        Names of the layers that were approximate.
+    """
+    restored = [
+        (name, layer)
+        for name, layer in model.named_modules(remove_duplicate=False)
+        if isinstance(layer, ApproxLayer) and (filter_fn is None or filter_fn(layer, name))
+    ]
+    for _, layer in restored:
+        if isinstance(layer, ApproxLayer):  # not yet restored under another name
+            _restore(layer)
+    return tuple(name for name, _ in restored)
+
+
+def approximate_layers(model: nn.Module) -> Iterator[tuple[str, ApproxLayer]]:
+    """Yield the approximate layers of a model with their names, each once."""
+    for name, layer in model.named_modules():
+        if isinstance(layer, ApproxLayer):
+            yield name, layer
+
+
+@contextmanager
+def mode(model: nn.Module, name: str) -> Iterator[None]:
+    """Run a model's approximate layers in another mode within the block.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model.
+    name : {"approximate", "float", "calibrate"}
+        See `ApproxLayer`.
+    """
+    from surrogate.nn.layers import MODES
+
+    if name not in MODES:
+        raise ConversionError(f"mode must be one of {MODES}, got {name!r}")
+    layers = [layer for _, layer in approximate_layers(model)]
+    before = [layer.mode for layer in layers]
+    try:
+        for layer in layers:
+            layer.mode = name
+        yield
+    finally:
+        for layer, previous in zip(layers, before, strict=True):
+            layer.mode = previous
+
+
+@torch.no_grad()
+def calibrate(
+    model: nn.Module,
+    batches: Iterable[Any],
+    *,
+    forward: Callable[[nn.Module, Any], object] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Learn the ranges of all activations from representative batches.
+
+    The model runs in evaluation mode with accurate float layers; each approximate layer observes the smallest and
+    largest activation over all batches. Earlier ranges are forgotten.
+
+    Parameters
+    ----------
+    model : nn.Module
+        With approximate layers.
+    batches : iterable
+        Inputs of the model; of a tuple or list (as data loaders yield) the first element.
+    forward : callable, optional
+        ``forward(model, batch)`` instead, for models of other signatures.
+    progress : callable, optional
+        ``progress(batches_done)`` after each batch.
+
+    Raises
+    ------
+    ConversionError
+        If the model has no approximate layer, there is no batch, or a layer was never reached.
+    """
+    layers = list(approximate_layers(model))
+    if not layers:
+        raise ConversionError("the model has no approximate layer; call approximate_(model, config) first")
+    training = [(module, module.training) for module in model.modules()]
+    count = 0
+    with mode(model, "calibrate"):
+        try:
+            model.eval()
+            for _, layer in layers:
+                layer.activation_quantiser.reset()
+            for batch in batches:
+                if forward is not None:
+                    forward(model, batch)
+                else:
+                    model(_input(batch))
+                count += 1
+                if progress is not None:
+                    progress(count)
+        finally:
+            for module, was in training:
+                module.training = was
+    if count == 0:
+        raise ConversionError("calibrate needs at least one batch")
+    missed = [name for name, layer in layers if not layer.calibrated]
+    if missed:
+        raise ConversionError(
+            f"the batches never reached {_listed(missed)}; pass inputs that do, or leave these layers accurate"
+        )
+
+
+def _input(batch: Any) -> Tensor:
+    first = batch[0] if isinstance(batch, list | tuple) else batch
+    if not isinstance(first, Tensor):
+        raise ConversionError(
+            f"a batch must be a tensor or start with one, got {type(first).__name__}; "
+            f"pass forward=lambda model, batch: ..."
+        )
+    return first
+
+
+def _named_layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Yield modules without children, and linear and convolution layers, under every name that they have."""
+    for name, module in model.named_modules(remove_duplicate=False):
+        if isinstance(module, nn.Linear | nn.Conv2d) or next(module.children(), None) is None:
+            yield name, module
+
+
+def _configuration(config: Configs, name: str) -> tuple[str, ApproxConfig | None]:
+    """Find the pattern that decides for a layer, and its configuration."""
+    if isinstance(config, ApproxConfig):
+        return "", config
+    if not isinstance(config, Mapping):
+        raise ConversionError(f"config must be an ApproxConfig or a mapping of patterns to them, got {config!r:.80}")
+    for pattern, wanted in config.items():
+        if wanted is not None and not isinstance(wanted, ApproxConfig):
+            raise ConversionError(f"the pattern {pattern!r} must map to an ApproxConfig or None, got {wanted!r:.80}")
+    if name in config:
+        return name, config[name]
+    for pattern, wanted in config.items():
+        if pattern == "_default":
+            continue
+        if pattern.startswith("re:"):
+            if re.fullmatch(pattern[3:], name):
+                return pattern, wanted
+        elif fnmatch.fnmatchcase(name, pattern):
+            return pattern, wanted
+    return "_default", config.get("_default")
+
+
+def _check_supported(model: nn.Module, layer: nn.Module, name: str) -> None:
+    where = f"layer {name!r}" if name else "the model"
+    if not isinstance(layer, ApproxLayer) and type(layer) not in _APPROXIMATE:
+        raise ConversionError(
+            f"{where} is a {type(layer).__name__}; supported are {', '.join(t.__name__ for t in _APPROXIMATE)} "
+            f"(not their subclasses); exclude it with filter_fn or a pattern that maps to None"
+        )
+    if isinstance(layer, ApproxLayer) and type(layer) not in _ACCURATE:
+        raise ConversionError(f"{where} is a {type(layer).__name__}, which cannot be reconfigured")
+    parent = name
+    while "." in parent:
+        parent = parent.rpartition(".")[0]
+        container = model.get_submodule(parent)
+        if isinstance(container, _OPAQUE):
+            raise ConversionError(
+                f"{where} lies in {parent!r}, a {type(container).__name__}, which reads the parameters of its layers "
+                f"and bypasses their forward; exclude it with filter_fn or a pattern that maps to None"
+            )
+
+
+def _restore(layer: nn.Module) -> None:
+    if isinstance(layer, ApproxLayer):
+        accurate = _ACCURATE[type(layer)]
+        layer.detach_()
+        layer.__class__ = accurate  # type: ignore[assignment]  # no longer an ApproxLayer
+
+
+def _listed(names: Iterable[str]) -> str:
+    shown = [repr(n) if n else "the model itself" for n in names]
+    return ", ".join(shown[:8]) + (f" and {len(shown) - 8} more" if len(shown) > 8 else "") if shown else "(none)"

@@ -1,0 +1,64 @@
+"""Engines: exact integer sums ``sum_k f(x_k, w_k)`` of a layer, by whichever way suits the device.
+
+Every engine takes operands as *indices* (value minus the operand's smallest value) in channels-last layout and returns
+sums of the same value; they differ in speed and in what they need. Convolutions copy their patches in blocks of images
+and run as plain matrix products: the one form that is exact on every device (convolution libraries may choose
+transforms that round).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from torch import Tensor
+
+from surrogate.nn.fixed_precision import FixedPrecision
+from surrogate.nn.geometry import Convolution
+
+
+class Engine(FixedPrecision, ABC):
+    """Sums of products of one multiplier; operands are indices, ``x`` the activation and ``w`` the weight."""
+
+    @abstractmethod
+    def prepare(self, w: Tensor, groups: int) -> Any:
+        """Transform weights once for many calls.
+
+        Parameters
+        ----------
+        w : Tensor
+            Weight indices, shape ``(out_channels, kernel_height, kernel_width, in_channels / groups)``, int64.
+        groups : int
+            Groups of the convolution.
+        """
+
+    @abstractmethod
+    def sums(self, x: Tensor, prepared: Any, convolution: Convolution) -> Tensor:
+        """Sum products over the receptive field.
+
+        Parameters
+        ----------
+        x : Tensor
+            Activation indices, already padded, shape ``(batch, height, width, channels)``, int32. The index one past
+            the last value stands for a lane that is skipped: it contributes 0.
+        prepared : Any
+            What `prepare` returned.
+        convolution : Convolution
+            Geometry.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(batch, out_height, out_width, out_channels)``; whole numbers (int32, float32 or float64) if
+            `exact`.
+        """
+
+    @property
+    @abstractmethod
+    def exact(self) -> bool:
+        """Whether sums equal those of the multiplier as integers."""
+
+
+def lookup_rows(table: Tensor, index: Tensor) -> Tensor:
+    """Read ``table[index]`` along the first axis: shape ``index.shape + table.shape[1:]``."""
+    return table.index_select(0, index.reshape(-1)).reshape(*index.shape, *table.shape[1:])

@@ -1,0 +1,25 @@
+"""Modules whose buffers keep their datatype when a model is cast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Self
+
+from torch import Tensor, nn
+
+
+class FixedPrecision(nn.Module):
+    """A module that follows ``.to(device)`` but not ``.half()`` and the like.
+
+    Scales and factors decide which integers a layer computes with: a model cast to float16 or bfloat16 must not change
+    them.
+    """
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        before = dict(self._buffers)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        for name, buffer in before.items():
+            moved = self._buffers[name]
+            if buffer is not None and moved is not None and moved.dtype != buffer.dtype:
+                self._buffers[name] = buffer.to(moved.device)
+        return self

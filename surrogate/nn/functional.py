@@ -1,0 +1,60 @@
+"""The forward sum of an approximate layer with the straight-through gradient of the accurate one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from surrogate.nn.geometry import Convolution
+
+
+def straight_through_product(x_hat: Tensor, w_hat: Tensor, y: Tensor, convolution: Convolution | None) -> Tensor:
+    """Return a given output; differentiate as if it were the accurate product of the dequantised operands.
+
+    Parameters
+    ----------
+    x_hat, w_hat : Tensor
+        Dequantised activations and weights: ``(..., in_features)`` and ``(out_features, in_features)`` of a linear
+        layer, else padded ``(batch, channels, height, width)`` and ``(out_channels, channels / groups, *kernel)``.
+    y : Tensor
+        The approximate output, without bias.
+    convolution : Convolution or None
+        Geometry; None for a linear layer.
+    """
+    result: Tensor = _StraightThroughProduct.apply(x_hat, w_hat, y, convolution)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _StraightThroughProduct(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x_hat: Tensor, w_hat: Tensor, y: Tensor, convolution: Convolution | None) -> Tensor:
+        ctx.save_for_backward(x_hat, w_hat)
+        ctx.convolution = convolution
+        return y.view_as(y)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = gradients
+        x_hat, w_hat = ctx.saved_tensors
+        need_x, need_w = ctx.needs_input_grad[:2]
+        if ctx.convolution is None:
+            grad_x = gradient @ w_hat if need_x else None
+            grad_w = gradient.flatten(0, -2).T @ x_hat.flatten(0, -2) if need_w else None
+        else:
+            convolution: Convolution = ctx.convolution
+            grad_x, grad_w, _ = torch.ops.aten.convolution_backward(
+                gradient,
+                x_hat,
+                w_hat,
+                None,
+                convolution.stride,
+                (0, 0),
+                convolution.dilation,
+                False,
+                (0, 0),
+                convolution.groups,
+                (need_x, need_w, False),
+            )
+        return grad_x, grad_w, None, None

@@ -1,0 +1,68 @@
+"""Shapes of convolutions, and the patches that they read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import Tensor
+
+BLOCK_BYTES = 1 << 24
+"""Memory that one block of patches may take; larger batches are processed in blocks of images."""
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A two-dimensional convolution of an already padded input.
+
+    Attributes
+    ----------
+    kernel, stride, dilation : (int, int)
+        As in `torch.nn.Conv2d`.
+    groups : int
+        Channels are split into this many independent groups.
+    """
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the output."""
+        span = [(k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation, strict=True)]
+        return (height - span[0]) // self.stride[0] + 1, (width - span[1]) // self.stride[1] + 1
+
+    def patches(self, x: Tensor) -> Tensor:
+        """View the patches of a channels-last input, without a copy.
+
+        Parameters
+        ----------
+        x : Tensor
+            Shape ``(batch, height, width, channels)``, any dtype.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(batch, out_height, out_width, kernel_height, kernel_width, channels)``.
+        """
+        n, h, w, c = x.shape
+        out_h, out_w = self.output_size(h, w)
+        sn, sh, sw, sc = x.stride()
+        return x.as_strided(
+            (n, out_h, out_w, *self.kernel, c),
+            (sn, sh * self.stride[0], sw * self.stride[1], sh * self.dilation[0], sw * self.dilation[1], sc),
+        )
+
+    def blocks(self, x: Tensor, bytes_per_value: int) -> Iterator[slice]:
+        """Yield ranges of images whose copied patches stay within `BLOCK_BYTES`."""
+        n, h, w, c = x.shape
+        out_h, out_w = self.output_size(h, w)
+        image = out_h * out_w * self.kernel[0] * self.kernel[1] * c * bytes_per_value
+        step = max(1, BLOCK_BYTES // max(1, image))
+        for start in range(0, n, step):
+            yield slice(start, min(start + step, n))
+
+
+POINTWISE = Convolution((1, 1))
+"""A linear layer, seen as a convolution of single pixels."""

@@ -1,0 +1,128 @@
+"""Products of integer factors in int8 with int32 sums.
+
+Factors are shifted into int8, ``g = g' + s``, ``h = h' + t``, so that
+
+    sum g h = sum g' h' + sum s h' + sum t g' + sum s t
+
+where the second and last sums are constants of an output channel, and the third is one more column of the product.
+Several terms of one operand are looked up together, as one machine word of 1, 2, 4 or 8 bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from surrogate.nn.engine import lookup_rows
+from surrogate.nn.geometry import Convolution
+
+_WORDS = {8: torch.int64, 4: torch.int32, 2: torch.int16, 1: torch.int8}
+
+
+@cache
+def int8_products_are_exact(device: str) -> bool:
+    """Whether ``torch._int_mm`` exists on ``device`` and sums int8 products in int32 without saturation.
+
+    Probed once with extreme values: some processors without int8 dot-product instructions saturate at 16 bits.
+    """
+    generator = torch.Generator().manual_seed(0)
+    extremes = torch.tensor([-128, -127, 127], dtype=torch.int8)
+    x = extremes[torch.randint(3, (32, 256), generator=generator)]
+    w = extremes[torch.randint(3, (256, 32), generator=generator)]
+    x[0], w[:, 0] = -128, -128
+    try:
+        actual = torch._int_mm(x.to(device), w.to(device)).cpu()
+    except (AttributeError, RuntimeError, NotImplementedError):
+        return False
+    return bool(torch.equal(actual.long(), x.long() @ w.long()))
+
+
+def fits_int8(factor: Tensor) -> bool:
+    """Whether every column of an integer factor can be shifted into int8, with a shift whose negative fits too."""
+    shift = shifts(factor)
+    shifted = factor - shift
+    return bool(((shifted >= -128) & (shifted <= 127)).all() and ((shift >= -127) & (shift <= 128)).all())
+
+
+def shifts(factor: Tensor) -> Tensor:
+    """Shift of least magnitude that brings each column into [-128, 127], if any does; int64, shape ``(terms,)``."""
+    low, high = factor.amin(dim=0), factor.amax(dim=0)
+    return torch.where(high > 127, high - 127, torch.where(low < -128, low + 128, 0))
+
+
+def overflow_bound(left: Tensor, right: Tensor) -> int:
+    """Largest magnitude that one lane adds to any of the int32 sums."""
+    a, b = left - shifts(left), right - shifts(right)
+    product = (a.abs().amax(dim=0) * b.abs().amax(dim=0)).sum()
+    column = (a.abs().amax(dim=0) * shifts(right).abs()).sum()
+    return int(torch.maximum(product, column))
+
+
+@dataclass(frozen=True)
+class Int8Weights:
+    """Transformed weights.
+
+    Attributes
+    ----------
+    matrices : tuple of Tensor
+        Per group, (lanes * terms, columns) int8; one more column than output channels where ``right`` is shifted.
+    constant : Tensor
+        Per output channel, int32.
+    """
+
+    matrices: tuple[Tensor, ...]
+    constant: Tensor
+
+
+def prepare(left: Tensor, right: Tensor, w: Tensor, groups: int) -> Int8Weights:
+    """Transform weights; arguments as in `surrogate.nn.engine.Engine.prepare`."""
+    lanes, per_group = w[0].numel(), w.shape[0] // groups
+    shift_left, shift_right = shifts(left), shifts(right)
+    constant = lookup_rows(right @ shift_left, w).reshape(-1, lanes).sum(dim=1)
+    grouped = w.reshape(groups, per_group, *w.shape[1:])
+    if bool((shift_right != 0).any()):  # the column whose sum is subtracted: -t fits int8 where t does not
+        grouped = torch.cat([grouped, torch.full_like(grouped[:, :1], right.shape[0])], dim=1)
+    table = torch.cat([right - shift_right, -shift_right[None]]).to(torch.int8)
+    columns = torch.cat([lookup_rows(part, grouped).flatten(4) for part in _parts(table)], dim=4)
+    matrices = tuple(m.reshape(m.shape[0], -1).T.contiguous() for m in columns)
+    return Int8Weights(matrices, constant.to(torch.int32))
+
+
+def sums(left: Tensor, x: Tensor, weights: Int8Weights, convolution: Convolution) -> Tensor:
+    """Sum products in int32; arguments as in `surrogate.nn.engine.Engine.sums`."""
+    n, h, w, c = x.shape
+    out_h, out_w = convolution.output_size(h, w)
+    groups = len(weights.matrices)
+    out_channels = weights.constant.numel() // groups
+    shift = shifts(left)
+    table = torch.cat([left - shift, -shift[None]]).to(torch.int8)  # the last row: skipped lanes
+    words = [(part.contiguous().view(_WORDS[part.shape[1]]).flatten(), part.shape[1]) for part in _parts(table)]
+    result = torch.empty((n, out_h, out_w, groups, out_channels), dtype=torch.int32, device=x.device)
+    constant = weights.constant.reshape(groups, out_channels)
+    for images in convolution.blocks(x, left.shape[1]):
+        index = x[images].reshape(-1)
+        parts = [lookup_rows(word, index).view(torch.int8).reshape(-1, c // groups * width) for word, width in words]
+        transformed = (parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)).reshape(-1, h, w, c * left.shape[1])
+        patches = convolution.patches(transformed)
+        patches = patches.reshape(*patches.shape[:5], groups, -1)
+        for group, matrix in enumerate(weights.matrices):
+            lanes = patches[:, :, :, :, :, group].reshape(-1, matrix.shape[0])
+            product = torch._int_mm(lanes, matrix).reshape(-1, out_h, out_w, matrix.shape[1])
+            target = result[images, :, :, group]
+            torch.add(product[..., :out_channels], constant[group], out=target)
+            if matrix.shape[1] > out_channels:
+                target -= product[..., out_channels:]
+    return result.reshape(n, out_h, out_w, groups * out_channels)
+
+
+def _parts(factors: Tensor) -> list[Tensor]:
+    """Split columns into parts whose widths are machine words, widest first."""
+    parts, start = [], 0
+    for width in _WORDS:
+        while factors.shape[1] - start >= width:
+            parts.append(factors[:, start : start + width])
+            start += width
+    return parts

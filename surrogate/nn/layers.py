@@ -1,0 +1,425 @@
+"""Approximate layers: drop-in subclasses of torch's own, with the same parameters and state-dict keys.
+
+With activations ``x = Sx (xq - Zx)`` and weights ``w = Sw[c] (wq - Zw[c])``, a layer returns
+
+    y[c] = Sx Sw[c] ( sum f(xq, wq) - Zx sum wq - Zw[c] sum xq + N Zx Zw[c] ) + bias[c]
+
+with sums over the ``N`` lanes of a receptive field, and ``f`` the multiplier (``f(wq, xq)`` if the activation is its
+operand ``b``). Sums are exact integers before they are rescaled, whatever the engine. The backward pass is straight
+through: the gradient of the accurate layer at the dequantised operands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self, cast
+
+import torch
+from torch import Tensor, nn
+
+from surrogate.nn.config import ApproxConfig
+from surrogate.nn.errors import ConversionError
+from surrogate.nn.functional import straight_through_product
+from surrogate.nn.geometry import POINTWISE, Convolution
+from surrogate.nn.quantise import Quantiser
+
+MODES = ("approximate", "calibrate", "float")
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """Quantised weights and all that follows from them alone."""
+
+    source: Tensor
+    indices: Tensor  # (out, height, width, in / groups)
+    prepared: Any
+    sums: Tensor  # (out,), float64
+
+
+class ApproxLayer(nn.Module):
+    """What approximate layers share: quantisers, engine, modes and the rescaling of sums.
+
+    Attributes
+    ----------
+    config : ApproxConfig
+        As given, backend settled.
+    activation_quantiser, weight_quantiser : Quantiser
+        Weights follow the current parameter; the range of activations is observed while training or calibrating.
+    mode : {"approximate", "calibrate", "float"}
+        ``"calibrate"`` observes ranges and computes like ``"float"``: accurately, without quantisation.
+    """
+
+    config: ApproxConfig
+    weight: Tensor
+    fingerprint: Tensor
+
+    def attach(self, config: ApproxConfig) -> Self:
+        """Give a torch layer, whose class has been changed to this one, its approximate parts."""
+        self.config = config.resolved()
+        device = self.weight.device
+        channels = self.weight.shape[0] if config.weight.granularity == "channel" else 1
+        self.activation_quantiser = Quantiser(config.activation, config.activation_format)
+        self.weight_quantiser = Quantiser(config.weight, config.weight_format, channels)
+        self.engine = self.config.engine()
+        digest = bytes.fromhex(self.config.reference.fingerprint)
+        self.register_buffer("fingerprint", torch.tensor(list(digest), dtype=torch.uint8))
+        for part in (self.activation_quantiser, self.weight_quantiser, self.engine):
+            part.to(device)
+        self.fingerprint = self.fingerprint.to(device)
+        self.weight_quantiser.observe(self.weight)
+        self.mode = "approximate"
+        self._cache: _Weights | None = None
+        self.train(self.training)
+        return self
+
+    def detach_(self) -> Self:
+        """Remove the approximate parts; the inverse of `attach`."""
+        for name in ("activation_quantiser", "weight_quantiser", "engine", "fingerprint", "config", "mode", "_cache"):
+            delattr(self, name)
+        return self
+
+    @property
+    def exact(self) -> bool:
+        """Whether sums equal those of the multiplier as integers."""
+        return self.engine.exact
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether a range of activations has been observed."""
+        return self.activation_quantiser.calibrated
+
+    def convolution(self) -> Convolution:
+        """Geometry of the sums."""
+        raise NotImplementedError
+
+    def accurate(self, x: Tensor) -> Tensor:
+        """Compute the accurate float layer."""
+        raise NotImplementedError
+
+    def to_lanes(self, x: Tensor) -> Tensor:
+        """Bring activations to ``(batch, height, width, channels)``, unpadded."""
+        raise NotImplementedError
+
+    def from_sums(self, y: Tensor, like: Tensor) -> Tensor:
+        """Bring ``(batch, height, width, channels)`` to the layer's output shape."""
+        raise NotImplementedError
+
+    def padding_width(self) -> tuple[int, int, int, int]:
+        """Lanes of zeros to add left, right, above and below."""
+        return (0, 0, 0, 0)
+
+    def expand(self, x: Tensor) -> Tensor:
+        """Pad with values of the input itself (reflect, replicate, circular), where the layer is told to."""
+        return x
+
+    def check_input(self, x: Tensor) -> None:
+        """Raise unless ``x`` has the layer's features or channels."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute the layer as its mode says."""
+        if self.mode == "float":
+            return self.accurate(x)
+        self.check_input(x)
+        if self.mode == "calibrate":
+            self.activation_quantiser.observe(x, "extend")
+            return self.accurate(x)
+        if self.training:
+            self.activation_quantiser.observe(x, "average")
+        convolution = self.convolution()
+        wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
+        with torch.autocast(x.device.type, enabled=False):
+            x_hat, codes = self.activation_quantiser(self.expand(wide))
+            weight = self.weight.to(wide.dtype)
+            with torch.no_grad():
+                weights = self._weights()
+                y = self._rescale(codes, weights).to(wide.dtype)
+                y = self.from_sums(y, wide)
+            if torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad):
+                w_hat, _ = self.weight_quantiser(weight)
+                if convolution is POINTWISE:
+                    y = straight_through_product(x_hat, w_hat, y, None)
+                else:
+                    padded = nn.functional.pad(x_hat, self.padding_width())
+                    y = straight_through_product(padded, w_hat, y, convolution)
+            bias = cast(Tensor | None, self.bias)
+            if bias is not None:
+                y = y + (bias if convolution is POINTWISE else bias[:, None, None]).to(y.dtype)
+        return y.to(x.dtype)
+
+    @torch.no_grad()
+    def accumulate(self, x: Tensor) -> Tensor:
+        """Return the integer sums ``sum f(xq, wq)`` before rescaling, int64, in the layer's output shape.
+
+        Raises
+        ------
+        ConversionError
+            If the layer runs a surrogate of float factors, whose sums are not integers.
+        """
+        if not getattr(self.engine, "integer", True):
+            raise ConversionError("this layer runs a surrogate of float factors; its sums are not integers")
+        self.check_input(x)
+        _, codes = self.activation_quantiser(self.expand(x))
+        sums = self.engine.sums(self._indices(codes), self._weights().prepared, self.convolution())
+        return self.from_sums(sums.to(torch.int64), x)
+
+    @torch.no_grad()
+    def _weights(self) -> _Weights:
+        """Quantise and transform the weights, again if they changed.
+
+        The comparison reads the weights once; a version counter would miss changes made through ``.data``.
+        """
+        cached = self._cache
+        weight = self.weight.detach()
+        if (
+            cached is not None
+            and cached.source.device == weight.device
+            and cached.source.dtype == weight.dtype
+            and torch.equal(cached.source, weight)
+        ):
+            return cached
+        self.weight_quantiser.observe(weight)
+        _, codes = self.weight_quantiser(weight.float() if weight.dtype != torch.float64 else weight)
+        if codes.ndim == 2:
+            codes = codes[:, :, None, None]
+        lanes = codes.permute(0, 2, 3, 1).contiguous()
+        indices = lanes.to(torch.int64) - self.config.weight_format.minimum
+        prepared = self.engine.prepare(indices, self.convolution().groups)
+        sums = lanes.double().flatten(1).sum(dim=1)
+        self._cache = _Weights(weight.clone(), indices, prepared, sums)
+        return self._cache
+
+    def _indices(self, codes: Tensor) -> Tensor:
+        """Index activations in channels-last layout, padded with the quantised zero or with skipped lanes."""
+        fmt = self.config.activation_format
+        lanes = self.to_lanes(codes).to(torch.int32).contiguous() - fmt.minimum
+        if any(self.padding_width()):
+            skipped = torch.full_like(self.activation_quantiser.zero_point, fmt.size)
+            zero = skipped if self.config.skip_padding else self.activation_quantiser.zero_point - fmt.minimum
+            lanes = _pad_lanes(lanes, self.padding_width(), zero)
+        return lanes
+
+    def _rescale(self, codes: Tensor, weights: _Weights) -> Tensor:
+        """Sum products and apply scales and zero points: ``(batch, height, width, channels)``, without bias."""
+        convolution = self.convolution()
+        y = self.engine.sums(self._indices(codes), weights.prepared, convolution)
+        activation, weight = self.activation_quantiser, self.weight_quantiser
+        if not (activation.centred and weight.centred):
+            y = y.double() + self._corrections(codes, weights, convolution)
+        dtype = torch.float64 if codes.dtype == torch.float64 else torch.float32
+        return y.to(dtype) * (activation.scale.to(dtype) * weight.scale.to(dtype))
+
+    def _corrections(self, codes: Tensor, weights: _Weights, convolution: Convolution) -> Tensor:
+        """``-Zx sum wq - Zw sum xq + N Zx Zw`` over the lanes that are not skipped, float64 (exact: whole numbers)."""
+        zx = self.activation_quantiser.zero_point.double()
+        zw = self.weight_quantiser.zero_point.double().expand(len(weights.sums))
+        lanes, nothing = self.to_lanes(codes), torch.zeros_like(zx)
+        groups = convolution.groups
+        weight_sums = weights.sums
+        if self.config.skip_padding and any(self.padding_width()):
+            valid = _pad_lanes(torch.ones_like(lanes[:1], dtype=torch.float64), self.padding_width(), nothing)
+            w = (weights.indices + self.config.weight_format.minimum).double().permute(0, 3, 1, 2)
+            weight_sums = torch.conv2d(
+                valid.permute(0, 3, 1, 2), w, None, convolution.stride, 0, convolution.dilation, groups
+            ).permute(0, 2, 3, 1)
+        correction = -zx * weight_sums
+        if self.weight_quantiser.centred:
+            return correction
+        by_group = lanes.unflatten(3, (groups, -1))
+        centred = by_group.sum(dim=4, dtype=torch.float64) - by_group.shape[4] * zx  # a padded lane adds Zx - Zx = 0
+        patches = convolution.patches(_pad_lanes(centred, self.padding_width(), nothing))
+        activation_sums = patches.sum(dim=(3, 4)).repeat_interleave(len(weights.sums) // groups, dim=3)
+        return correction - zw * activation_sums
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the cache of transformed weights out of copies and pickles."""
+        return {**self.__dict__, "_cache": None}
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        saved = state_dict.get(prefix + "fingerprint")
+        if saved is not None and not torch.equal(saved.cpu(), self.fingerprint.cpu()):
+            raise ConversionError(
+                f"the state of {prefix[:-1]!r} was saved for another multiplier than {self.config.name!r}; convert the "
+                f"model with the multiplier that it was saved with before loading"
+            )
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+    def extra_repr(self) -> str:
+        """Summarise for ``print(model)``."""
+        kind = "exact" if self.exact else "approximate"
+        backend = self.config.backend if self.config.backend == "table" else f"{kind} surrogate"
+        state = "" if self.calibrated else ", not calibrated"
+        return f"{super().extra_repr()}, multiplier={self.config.name}, by {backend}{state}"
+
+
+def _pad_lanes(lanes: Tensor, width: Sequence[int], value: Tensor) -> Tensor:
+    """Pad height and width of a channels-last tensor with one value."""
+    left, right, above, below = width
+    n, h, w, c = lanes.shape
+    padded = value.to(lanes.dtype).expand(n, h + above + below, w + left + right, c).clone()
+    padded[:, above : above + h, left : left + w] = lanes
+    return padded
+
+
+class ApproxLinear(ApproxLayer, nn.Linear):
+    """`torch.nn.Linear` whose products go through an approximate multiplier; any leading dimensions.
+
+    Parameters
+    ----------
+    in_features, out_features, bias, device, dtype
+        As in `torch.nn.Linear`.
+    config : ApproxConfig
+        What to simulate.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        config: ApproxConfig,
+    ) -> None:
+        nn.Linear.__init__(self, in_features, out_features, bias, device, dtype)
+        self.attach(config)
+
+    def convolution(self) -> Convolution:
+        """Geometry: single pixels."""
+        return POINTWISE
+
+    def accurate(self, x: Tensor) -> Tensor:
+        """Compute `torch.nn.Linear`."""
+        return nn.Linear.forward(self, x)
+
+    def check_input(self, x: Tensor) -> None:
+        """Raise unless ``x`` is ``(..., in_features)`` of floats."""
+        if not x.is_floating_point() or x.ndim == 0 or x.shape[-1] != self.in_features:
+            raise ConversionError(
+                f"expected a float tensor of shape (..., {self.in_features}), got {x.dtype} {tuple(x.shape)}"
+            )
+
+    def to_lanes(self, x: Tensor) -> Tensor:
+        """Bring ``(..., features)`` to ``(rows, 1, 1, features)``."""
+        return x.reshape(-1, 1, 1, x.shape[-1])
+
+    def from_sums(self, y: Tensor, like: Tensor) -> Tensor:
+        """Restore the leading dimensions."""
+        return y.reshape(*like.shape[:-1], y.shape[-1])
+
+
+class ApproxConv2d(ApproxLayer, nn.Conv2d):
+    """`torch.nn.Conv2d` whose products go through an approximate multiplier.
+
+    Stride, padding (numbers, ``"same"``, ``"valid"``), dilation, groups (depthwise included) and padding modes are
+    those of `torch.nn.Conv2d`; so are batched and unbatched inputs.
+
+    Parameters
+    ----------
+    in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype
+        As in `torch.nn.Conv2d`.
+    config : ApproxConfig
+        What to simulate.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] | str = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        config: ApproxConfig,
+    ) -> None:
+        nn.Conv2d.__init__(
+            self,
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            padding_mode,  # type: ignore[arg-type]  # torch lists the modes literally
+            device,
+            dtype,
+        )
+        self.attach(config)
+
+    def convolution(self) -> Convolution:
+        """Geometry of the padded input."""
+        return Convolution(_pair(self.kernel_size), _pair(self.stride), _pair(self.dilation), self.groups)
+
+    def accurate(self, x: Tensor) -> Tensor:
+        """Compute `torch.nn.Conv2d`."""
+        return nn.Conv2d.forward(self, x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute the layer as its mode says; ``(channels, height, width)`` is a batch of one."""
+        if x.ndim == 3:
+            return super().forward(x[None])[0]
+        return super().forward(x)
+
+    def accumulate(self, x: Tensor) -> Tensor:
+        """Return the integer sums; see `ApproxLayer.accumulate`."""
+        if x.ndim == 3:
+            return super().accumulate(x[None])[0]
+        return super().accumulate(x)
+
+    def check_input(self, x: Tensor) -> None:
+        """Raise unless ``x`` is ``(batch, in_channels, height, width)`` of floats, and the kernel fits."""
+        fits = x.is_floating_point() and x.ndim == 4 and x.shape[1] == self.in_channels
+        if not fits:
+            raise ConversionError(
+                f"expected a float tensor of shape (batch, {self.in_channels}, height, width) or without the batch, "
+                f"got {x.dtype} {tuple(x.shape)}"
+            )
+        left, right, above, below = self._widths()
+        if min(self.convolution().output_size(x.shape[2] + above + below, x.shape[3] + left + right)) < 1:
+            raise ConversionError(
+                f"the kernel {self.kernel_size} with dilation {self.dilation} does not fit the padded input "
+                f"({x.shape[2] + above + below}, {x.shape[3] + left + right})"
+            )
+
+    def to_lanes(self, x: Tensor) -> Tensor:
+        """Bring channels last."""
+        return x.permute(0, 2, 3, 1)
+
+    def from_sums(self, y: Tensor, like: Tensor) -> Tensor:
+        """Bring channels first, in the memory layout of the input."""
+        layout = torch.channels_last if _is_channels_last(like) else torch.contiguous_format
+        return y.permute(0, 3, 1, 2).contiguous(memory_format=layout)
+
+    def padding_width(self) -> tuple[int, int, int, int]:
+        """Lanes of zeros to add left, right, above and below."""
+        return self._widths() if self.padding_mode == "zeros" else (0, 0, 0, 0)
+
+    def expand(self, x: Tensor) -> Tensor:
+        """Pad with values of the input itself, where the padding mode says so."""
+        if self.padding_mode == "zeros":
+            return x
+        return nn.functional.pad(x, self._widths(), mode=self.padding_mode)
+
+    def _widths(self) -> tuple[int, int, int, int]:
+        # torch keeps them per side, last dimension first, also for "same" and "valid"
+        left, right, above, below = self._reversed_padding_repeated_twice
+        return left, right, above, below
+
+
+def _pair(values: Sequence[int]) -> tuple[int, int]:
+    height, width = values
+    return height, width
+
+
+def _is_channels_last(x: Tensor) -> bool:
+    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()

@@ -1,0 +1,135 @@
+"""Sums by surrogate: ``k`` ordinary matrix products of transformed operands, run as one.
+
+The transformed operands are laid side by side along the reduction axis, so that one product of ``k`` times the length
+does all terms: in int8 where the factors allow, else in float32 or float64, whichever provably rounds nothing. Sums
+that no datatype holds are refused.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from surrogate.arithmetic import ARITHMETICS
+from surrogate.errors import ExactnessError
+from surrogate.model import Surrogate
+from surrogate.nn import float_products, int8_products
+from surrogate.nn.engine import Engine
+from surrogate.nn.errors import ConversionError
+from surrogate.nn.float_products import FloatWeights
+from surrogate.nn.geometry import Convolution
+from surrogate.nn.int8_products import Int8Weights
+
+ARITHMETIC_CHOICES = ("auto", "int8", "float32", "float64")
+
+_MOST_PIECES = 4  # beyond this a float64 product is faster than so many float32 ones
+_MOST_GROUPS = 4  # each group is an int8 product of its own; beyond this one grouped float32 convolution is faster
+
+
+class SurrogateEngine(Engine):
+    """Multiply transformed operands.
+
+    Parameters
+    ----------
+    surrogate : Surrogate
+        Certified.
+    activation_operand : {"a", "b"}
+        Which operand of the multiplier the activation is.
+    arithmetic : {"auto", "int8", "float32", "float64"}
+        Datatype of the products. ``"auto"`` takes the fastest that is exact for integer factors, and float32 for
+        a surrogate of float factors.
+
+    Raises
+    ------
+    ConversionError
+        If the surrogate is not certified, or ``arithmetic`` is unknown.
+    ExactnessError
+        If the chosen arithmetic cannot hold the factors.
+    """
+
+    left: Tensor
+    right: Tensor
+
+    def __init__(self, surrogate: Surrogate, activation_operand: str = "a", arithmetic: str = "auto") -> None:
+        super().__init__()
+        if surrogate.certificate is None:
+            raise ConversionError("the surrogate is not certified; pass it through surrogate.certify first")
+        if arithmetic not in ARITHMETIC_CHOICES:
+            raise ConversionError(f"arithmetic must be one of {ARITHMETIC_CHOICES}, got {arithmetic!r}")
+        factors = surrogate.factors()
+        left, right = torch.from_numpy(factors.left.copy()), torch.from_numpy(factors.right.copy())
+        if activation_operand == "b":
+            left, right = right, left
+        self.register_buffer("left", left)
+        self.register_buffer("right", right)
+        self.arithmetic = arithmetic
+        self.integer = factors.is_integer
+        self.certified_exact = surrogate.is_exact
+        self.product_bound = int(factors.product_bound()) + 1
+        float32 = ARITHMETICS["float32"]
+        self.fits_float32 = self.integer and float32.holds(factors.left) and float32.holds(factors.right)
+        self.fits_int8 = self.integer and int8_products.fits_int8(left) and int8_products.fits_int8(right)
+        self.int8_bound = int8_products.overflow_bound(left, right) if self.fits_int8 else 0
+        if arithmetic == "int8" and not self.fits_int8:
+            raise ExactnessError("int8 cannot hold the factors, even shifted; use arithmetic='auto'")
+        if arithmetic == "float32" and self.integer and not self.fits_float32:
+            raise ExactnessError("a factor has more than 24 significant bits; use arithmetic='auto' or 'float64'")
+
+    @property
+    def exact(self) -> bool:
+        """Whether the surrogate is certified exact."""
+        return self.certified_exact
+
+    def choose(self, channels: int, pixels: int, groups: int, device: torch.device) -> tuple[str, int]:
+        """Choose the arithmetic for sums over ``channels`` of each group and ``pixels`` of a kernel.
+
+        Returns
+        -------
+        arithmetic : {"int8", "float32", "float64"}
+        channels : int
+            How many channels one product may take; the rest follows in further products, added in float64.
+
+        Raises
+        ------
+        ExactnessError
+            If no permitted arithmetic holds the sums.
+        """
+        if not self.integer:
+            return ("float64" if self.arithmetic == "float64" else "float32"), channels
+        lanes = channels * pixels
+        largest = lanes * self.product_bound
+        if self.arithmetic in ("auto", "int8"):
+            holds = self.fits_int8 and max(largest, lanes * self.int8_bound) < 1 << 31 and self._int8_works(device)
+            if holds and (groups <= _MOST_GROUPS or self.arithmetic == "int8"):
+                return "int8", channels
+            if self.arithmetic == "int8":
+                raise ExactnessError(
+                    f"int8 products with int32 sums of {lanes} lanes are not exact on {device}; use arithmetic='auto'"
+                )
+        if self.arithmetic != "float64" and self.fits_float32:
+            piece = ((1 << 24) - 1) // (self.product_bound * pixels)
+            if piece * (_MOST_PIECES if self.arithmetic == "auto" else channels) >= channels:
+                return "float32", min(piece, channels)
+        if self.arithmetic == "float32" or largest >= 1 << 53:
+            raise ExactnessError(
+                f"sums of {lanes} products of magnitude up to {self.product_bound} could reach {largest} and be "
+                f"rounded; take operands of fewer bits, or split the layer"
+            )
+        return "float64", channels
+
+    def _int8_works(self, device: torch.device) -> bool:
+        # CUDA's int8 product has shape rules of its own; float32 is exact there too.
+        return device.type == "cpu" and int8_products.int8_products_are_exact("cpu")
+
+    def prepare(self, w: Tensor, groups: int) -> Int8Weights | FloatWeights:
+        """Transform the weights; see `Engine.prepare`."""
+        arithmetic, channels = self.choose(w.shape[3], w.shape[1] * w.shape[2], groups, w.device)
+        if arithmetic == "int8":
+            return int8_products.prepare(self.left, self.right, w, groups)
+        return float_products.prepare(self.right, w, groups, getattr(torch, arithmetic), channels)
+
+    def sums(self, x: Tensor, prepared: Int8Weights | FloatWeights, convolution: Convolution) -> Tensor:
+        """See `Engine.sums`."""
+        if isinstance(prepared, Int8Weights):
+            return int8_products.sums(self.left, x, prepared, convolution)
+        return float_products.sums(self.left, x, prepared, convolution)

@@ -1,0 +1,118 @@
+"""Sums by table lookup: behavioural simulation, exact for any table, in plain torch.
+
+For one block of lanes the table is specialised to the weights, ``t[k, x, n] = F[x, w[n, k]]``; the sum over lanes of
+the rows that the activations select is then torch's embedding bag: whole rows of output channels are added, with no
+gather per product.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from multipliers.multiplier import MAX_TABLE_ENTRIES, Multiplier
+from surrogate.errors import ExactnessError
+from surrogate.nn.engine import Engine
+from surrogate.nn.errors import ConversionError
+from surrogate.nn.geometry import Convolution
+
+_BLOCK_ENTRIES = 1 << 18  # entries of a specialised table: fits the second-level cache
+_BLOCK_PRODUCTS = 1 << 22  # products gathered at once where rows are too short or too few for specialised tables
+
+
+class TableEngine(Engine):
+    """Look every product up in the multiplier's table.
+
+    Parameters
+    ----------
+    multiplier : Multiplier
+        With a table of at most 2**24 entries.
+    activation_operand : {"a", "b"}
+        Which operand of the multiplier the activation is.
+
+    Raises
+    ------
+    ConversionError
+        If the table is too large.
+    ExactnessError
+        If a product is too large to be summed exactly.
+    """
+
+    table: Tensor
+
+    def __init__(self, multiplier: Multiplier, activation_operand: str = "a") -> None:
+        super().__init__()
+        if multiplier.n_pairs > MAX_TABLE_ENTRIES:
+            raise ConversionError(
+                f"the table of {multiplier.name} ({multiplier.a} x {multiplier.b}) has more than 2**24 entries; "
+                f"simulate it by an exact surrogate (backend='surrogate')"
+            )
+        table = torch.from_numpy(multiplier.table().copy())
+        if activation_operand == "b":
+            table = table.T.contiguous()
+        self.largest = max(1, int(table.abs().max()))
+        if self.largest >= 1 << 53:
+            raise ExactnessError(
+                f"{multiplier.name} has products of magnitude {self.largest}, beyond 2**53: no float64 sum holds them"
+            )
+        self.register_buffer("table", table)
+
+    @property
+    def exact(self) -> bool:
+        """Always."""
+        return True
+
+    def prepare(self, w: Tensor, groups: int) -> Tensor:
+        """Keep weight indices as ``(groups, out_channels / groups, lanes)``."""
+        return w.reshape(groups, w.shape[0] // groups, -1)
+
+    def sums(self, x: Tensor, prepared: Tensor, convolution: Convolution) -> Tensor:
+        """See `Engine.sums`."""
+        groups, out_channels, lanes = prepared.shape
+        if lanes * self.largest >= 1 << 53:
+            raise ExactnessError(
+                f"sums of {lanes} products of magnitude up to {self.largest} could exceed 2**53 and be rounded; "
+                f"split the layer"
+            )
+        n, h, w, c = x.shape
+        out_h, out_w = convolution.output_size(h, w)
+        dtype = torch.float32 if lanes * self.largest < 1 << 24 else torch.float64
+        result = torch.empty((n, out_h, out_w, groups, out_channels), dtype=dtype, device=x.device)
+        padded = torch.nn.functional.pad(self.table, (0, 0, 0, 1))  # the last row: skipped lanes
+        for images in convolution.blocks(x, 8):
+            patches = convolution.patches(x[images])
+            rows = patches.shape[0] * out_h * out_w
+            block = torch.empty((rows, groups, out_channels), dtype=dtype, device=x.device)
+            for group in range(groups):
+                channels = slice(group * (c // groups), (group + 1) * (c // groups))
+                index = patches[..., channels].reshape(rows, lanes)
+                specialise = rows >= self.table.shape[0] and out_channels >= 4
+                add = self._by_specialised_tables if specialise else self._by_gather
+                add(padded, index, prepared[group], block[:, group])
+            result[images] = block.reshape(-1, out_h, out_w, groups, out_channels)
+        return result.reshape(n, out_h, out_w, groups * out_channels)
+
+    def _by_specialised_tables(self, table: Tensor, index: Tensor, w: Tensor, out: Tensor) -> None:
+        """Write the sums of one group to ``out``; ``index`` is (rows, lanes), ``w`` (out_channels, lanes)."""
+        size = table.shape[0]
+        exact_lanes = ((1 << 24) - 1) // self.largest
+        dtype = torch.float32 if exact_lanes else torch.float64
+        step = max(1, min(_BLOCK_ENTRIES // (size * w.shape[0]), exact_lanes or index.shape[1]))
+        out.zero_()
+        values = table.to(dtype)
+        for start in range(0, index.shape[1], step):
+            lanes = slice(start, min(start + step, index.shape[1]))
+            count = lanes.stop - lanes.start
+            specialised = values.index_select(1, w[:, lanes].T.reshape(-1))  # (size, count * out_channels)
+            rows = specialised.reshape(size, count, -1).transpose(0, 1).reshape(count * size, -1)
+            offsets = torch.arange(count, device=index.device, dtype=index.dtype) * size
+            out += torch.nn.functional.embedding_bag(index[:, lanes] + offsets, rows, mode="sum")
+
+    def _by_gather(self, table: Tensor, index: Tensor, w: Tensor, out: Tensor) -> None:
+        """Like `_by_specialised_tables`, one lookup per product."""
+        flat = table.reshape(-1)
+        step = max(1, _BLOCK_PRODUCTS // max(1, w.numel()))
+        for start in range(0, index.shape[0], step):
+            rows = index[start : start + step].long() * table.shape[1]
+            products = flat.take(rows[:, None, :] + w[None, :, :])
+            out[start : start + step] = products.sum(dim=2).to(out.dtype)
