@@ -82,7 +82,7 @@ def approximate_(model: nn.Module, config: Configs, filter_fn: Filter | None = N
         for layer, wanted in chosen.values():
             if any(layer is other for other, _, _ in before):  # shared under several names
                 continue
-            before.append((layer, type(layer), {key: copy.copy(value) for key, value in layer.__dict__.items()}))
+            before.append((layer, type(layer), _copied_state(layer)))
             _restore(layer)
             layer.__class__ = _APPROXIMATE[type(layer)]
             cast(ApproxLayer, layer).attach(wanted)
@@ -263,6 +263,11 @@ def _check_supported(model: nn.Module, layer: nn.Module, name: str) -> None:
                 f"{where} lies in {parent!r}, a {type(container).__name__}, which reads the parameters of its layers "
                 f"and bypasses their forward; exclude it with filter_fn or a pattern that maps to None"
             )
+
+
+def _copied_state(layer: nn.Module) -> dict[str, Any]:
+    """Copy a layer's attributes, and the dictionaries of its parameters, buffers and modules, but not these."""
+    return {key: copy.copy(value) if isinstance(value, dict) else value for key, value in layer.__dict__.items()}
 
 
 def _restore(layer: nn.Module) -> None:

@@ -41,7 +41,7 @@ class _StraightThroughProduct(torch.autograd.Function):
         need_x, need_w = ctx.needs_input_grad[:2]
         if ctx.convolution is None:
             grad_x = gradient @ w_hat if need_x else None
-            grad_w = gradient.flatten(0, -2).T @ x_hat.flatten(0, -2) if need_w else None
+            grad_w = gradient.reshape(-1, w_hat.shape[0]).T @ x_hat.reshape(-1, w_hat.shape[1]) if need_w else None
         else:
             convolution: Convolution = ctx.convolution
             grad_x, grad_w, _ = torch.ops.aten.convolution_backward(

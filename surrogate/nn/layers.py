@@ -226,8 +226,8 @@ class ApproxLayer(nn.Module):
         correction = -zx * weight_sums
         if self.weight_quantiser.centred:
             return correction
-        by_group = lanes.unflatten(3, (groups, -1))
-        centred = by_group.sum(dim=4, dtype=torch.float64) - by_group.shape[4] * zx  # a padded lane adds Zx - Zx = 0
+        by_group = torch.stack([part.sum(dim=3, dtype=torch.float64) for part in lanes.chunk(groups, dim=3)], dim=3)
+        centred = by_group - lanes.shape[3] // groups * zx  # a padded lane adds Zx - Zx = 0
         patches = convolution.patches(_pad_lanes(centred, self.padding_width(), nothing))
         activation_sums = patches.sum(dim=(3, 4)).repeat_interleave(len(weights.sums) // groups, dim=3)
         return correction - zw * activation_sums
