@@ -26,10 +26,11 @@ from surrogate.basis import BasisFunction, Identity, Table
 from surrogate.errors import FitError
 from surrogate.model import Term
 
-_PRIME = 2147483629  # largest products of residues stay below 2**62
+_PRIME = (1 << 62) - 57  # residues and their differences fit int64
 _PROBES = 256  # rows and columns of the first probe of a wide table
 _ROUNDS = 64
-_LIFT = 1 << 30  # coordinates are recovered from their residues while smaller than this
+_LIFT = 1 << 60  # integers are recovered from their residues while smaller than this
+_TOO_LARGE = "the factors are too large for 64-bit arithmetic; take method='lowrank', or simulate by table"
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,18 @@ def factorise(entries: Entries, shape: tuple[int, int], max_rank: int) -> Intege
     FitError
         If the rank exceeds ``max_rank``, or factors do not fit the arithmetic.
     """
-    rows, columns = _cross(entries, shape, max_rank)
+
+    def checked(i: IntArray, j: IntArray) -> IntArray:
+        values = entries(i, j)
+        if values.size and not -_LIFT < int(values.min()) <= int(values.max()) < _LIFT:
+            raise FitError(_TOO_LARGE)
+        return values
+
+    rows, columns = _cross(checked, shape, max_rank)
     if len(rows) == 0:
         return IntegerFactors(np.zeros((shape[0], 0), dtype=np.int64), np.zeros((0, shape[1]), dtype=np.int64))
-    tall = entries(np.arange(shape[0])[:, None], columns[None, :])
-    wide = entries(rows[:, None], np.arange(shape[1])[None, :])
+    tall = checked(np.arange(shape[0])[:, None], columns[None, :])
+    wide = checked(rows[:, None], np.arange(shape[1])[None, :])
     by_rows = _lattice_factors(tall, wide, rows, columns)
     mirrored = _lattice_factors(wide.T, tall.T, columns, rows)
     by_columns = IntegerFactors(mirrored.right.T, mirrored.left.T)
@@ -200,28 +208,43 @@ def _lattice_factors(tall: IntArray, wide: IntArray, rows: IntArray, columns: In
         inside = _coordinates(distinct, basis)[1]
         if inside.all():
             break
-        basis = _lll(np.concatenate([basis, distinct[~inside][:_PROBES]]))
+        larger = _lll(np.concatenate([basis, distinct[~inside][:_PROBES]]))
+        if _index(larger) == _index(basis):  # the rows are in the lattice: it is their coordinates that do not fit
+            raise FitError(_TOO_LARGE)
+        basis = larger
     core = wide[:, columns]
     extended = _lift(_mod_product(_solve_left(core, basis), wide))
     if not np.array_equal(extended[:, columns], basis):
-        raise FitError("the factors are too large for 64-bit arithmetic; take method='lowrank', or simulate by table")
+        raise FitError(_TOO_LARGE)
     right = _lll(extended)
     left, inside = _coordinates(tall, right[:, columns])
-    if not inside.all():
-        raise FitError("the factors are too large for 64-bit arithmetic; take method='lowrank', or simulate by table")
+    if not inside.all() or not _equals_product(wide, left[rows], right):
+        raise FitError(_TOO_LARGE)
     return IntegerFactors(left, right)
 
 
 def _coordinates(vectors: IntArray, basis: IntArray) -> tuple[IntArray, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
     """Integer coordinates of vectors in a basis, and which vectors have them (verified in integers)."""
     coordinates = _lift(_solve_left(basis, vectors))
-    small = (np.abs(coordinates) < _LIFT).all(axis=1)
-    largest_sum = float(np.abs(coordinates[small]).max(initial=0)) * float(np.abs(basis).max()) * len(basis)
-    if largest_sum >= 2.0**63:
-        raise FitError("the factors are too large for 64-bit arithmetic; take method='lowrank', or simulate by table")
+    small = _row_sums(coordinates, basis) < 2.0**62
     found = np.zeros(len(vectors), dtype=bool)
     found[small] = (coordinates[small] @ basis == vectors[small]).all(axis=1)
     return coordinates, found
+
+
+def _row_sums(x: IntArray, y: IntArray) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Bound of the magnitudes within each row of ``x @ y``."""
+    sums: np.ndarray[tuple[int], np.dtype[np.float64]] = np.abs(x.astype(float)) @ np.abs(y.astype(float)).max(axis=1)
+    return sums
+
+
+def _equals_product(matrix: IntArray, x: IntArray, y: IntArray) -> bool:
+    return float(_row_sums(x, y).max()) < 2.0**62 and np.array_equal(matrix, x @ y)
+
+
+def _index(basis: IntArray) -> int:
+    """Volume of a cell of a full-rank lattice."""
+    return abs(int(fmpz_mat(basis.tolist()).det()))
 
 
 def fit_exact(multiplier: Multiplier, *, max_terms: int = 256) -> tuple[list[Term], str]:
@@ -259,6 +282,10 @@ def fit_exact(multiplier: Multiplier, *, max_terms: int = 256) -> tuple[list[Ter
             failures.append(failure)
         else:
             terms = leading + _terms(factors, multiplier)
+            bound = sum(abs(t.coefficient) * t.a.largest(multiplier.a) * t.b.largest(multiplier.b) for t in terms)
+            if bound >= 1 << 63:
+                failures.append(FitError(_TOO_LARGE))
+                continue
             found.append((len(terms), name, terms))
     if not found:
         raise FitError(f"no exact surrogate of {multiplier.name} with {max_terms} terms: {failures[0]}")
