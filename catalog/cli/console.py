@@ -1,0 +1,125 @@
+"""What commands print: numbers, JSON, progress. Results go to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WIDE = 10_000
+"""Columns of an output that is no terminal: a record is one line there."""
+
+
+def stdout() -> Console:
+    """Console for results."""
+    return _console(sys.stdout)
+
+
+def stderr() -> Console:
+    """Console for progress."""
+    return _console(sys.stderr)
+
+
+def _console(stream: TextIO) -> Console:
+    from rich.console import Console
+
+    width = None if stream.isatty() or os.environ.get("COLUMNS") else WIDE
+    return Console(file=stream, width=width, markup=False, highlight=False, emoji=False)
+
+
+def plain(text: object) -> str:
+    r"""Return text from files and users without control characters: they are escaped.
+
+    Examples
+    --------
+    >>> print(plain("8u" + chr(27) + "[2J"))
+    8u\x1b[2J
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))
+
+
+def number(value: Any) -> str:
+    """Write a number for people: integers in full, others to six significant digits, truth as yes and no.
+
+    Examples
+    --------
+    >>> number(65536), number(-0.123456789), number(True), number(math.nan), number(None)
+    ('65,536', '-0.123457', 'yes', 'undefined', '-')
+    """
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return plain(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return "undefined" if math.isnan(value) else str(value)
+    if isinstance(value, int) or (value.is_integer() and abs(value) < 1e15):
+        return f"{int(value):,}"
+    return f"{value:,.6g}"
+
+
+def percent(share: float) -> str:
+    """Write a fraction in per cent; 0 % and 100 % are said only of none and all.
+
+    Examples
+    --------
+    >>> percent(0.0), percent(0.5), percent(1.0), percent(0.999999)
+    ('0 %', '50 %', '100 %', '> 99.99 %')
+    """
+    text = f"{100 * share:.4g} %"
+    return "> 99.99 %" if text == "100 %" and share < 1 else text
+
+
+def print_json(data: Any) -> None:
+    """Print data as JSON on stdout."""
+    typer.echo(to_json(data), nl=False)
+
+
+def to_json(data: Any) -> str:
+    """Return data as indented JSON text that ends in a line break; NaN is null."""
+    from multipliers.records import json_safe
+
+    def safe(value: Any) -> Any:
+        return {k: safe(v) for k, v in value.items()} if isinstance(value, dict) else json_safe(value)
+
+    return json.dumps(safe(data), indent=2, allow_nan=False) + "\n"
+
+
+def print_line(text: str) -> None:
+    """Print a line as it is, however long."""
+    typer.echo(plain(text))
+
+
+@contextmanager
+def progress(description: str) -> Iterator[Callable[..., None]]:
+    """Show a bar on stderr while the block runs, on a terminal only.
+
+    Yields ``progress(done, in_all, description)``; the description may be left out and then stays.
+    """
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = stderr()
+    with Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task(plain(description), total=None)
+
+        def advance(done: int, in_all: int, now: str = description) -> None:
+            bar.update(task, completed=done, total=in_all, description=plain(now))
+
+        yield advance

@@ -1,0 +1,67 @@
+"""``axsurrogate show``: a stored surrogate, and whether it holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from catalog.cli.arguments import SPEC_HELP, FormatA, FormatB, Json
+from catalog.cli.console import print_json, print_line, progress
+from catalog.cli.errors import EXIT_DIFFERS, message, users_code
+
+
+def show(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A surrogate, from discover -o.", show_default=False)],
+    verify: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPEC",
+            help="Repeat the comparison of its certificate with this multiplier; exit code 1 if it does not hold. "
+            + SPEC_HELP,
+        ),
+    ] = None,
+    a: FormatA = None,
+    b: FormatB = None,
+    json: Json = False,
+) -> None:
+    """Show a stored surrogate: multiplier, formula, terms, certificate, provenance, exact lengths of dot products."""
+    from catalog.cli.report import as_dict, print_surrogate
+    from surrogate.io import load
+
+    surrogate = load(file)
+    verification: dict[str, Any] | None = None
+    if verify is not None:
+        reason = _refuted(file, verify, a, b)
+        verification = {"against": verify, "holds": reason is None, "reason": reason}
+    if json:
+        terms = [term.to_dict() for term in surrogate.terms]
+        print_json({**as_dict(surrogate), "terms": terms, "verification": verification})
+    else:
+        print_surrogate(surrogate)
+    if verification is None:
+        return
+    if verification["holds"]:
+        if not json:
+            print_line(f"Verified: the certificate holds against {verify}.")
+        return
+    typer.echo(f"error: {verification['reason']}", err=True)
+    raise typer.Exit(EXIT_DIFFERS)
+
+
+def _refuted(file: Path, spec: str, a: str | None, b: str | None) -> str | None:
+    """Measure the certificate anew; return why it does not hold, None if it does."""
+    from surrogate.errors import SurrogateFileError
+    from surrogate.io import load
+
+    with users_code(spec):
+        from catalog import resolve
+
+        multiplier = resolve(spec, a, b)
+        with progress(f"{multiplier.name}: comparing pairs") as advance:
+            try:
+                load(file, multiplier, verify=True, progress=advance)
+            except SurrogateFileError as error:
+                return message(error)
+    return None
