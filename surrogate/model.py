@@ -52,9 +52,10 @@ class Term:
     def formula(self, a: str = "a", b: str = "b") -> str:
         """Write the term for people, such as ``-2 a (b mod 4)``."""
         factors = [f for f in (self.a.formula(a), self.b.formula(b)) if f != "1"]
-        if self.coefficient != 1 or not factors:
-            factors.insert(0, f"{self.coefficient:g}" if isinstance(self.coefficient, float) else f"{self.coefficient}")
-        return " ".join(factors)
+        if factors and abs(self.coefficient) == 1:
+            return ("-" if self.coefficient < 0 else "") + " ".join(factors)
+        number = f"{self.coefficient:g}" if isinstance(self.coefficient, float) else f"{self.coefficient}"
+        return " ".join([number, *factors])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -30,7 +30,8 @@ def approximate_(model: nn.Module, config: Configs, filter_fn: Filter | None = N
     r"""Make layers of a model approximate, in place.
 
     Layers keep their identity, parameters, buffers and hooks, so optimisers stay valid; only their class changes, as
-    in `torch.nn.utils.parametrize`. Layers that are approximate already are reconfigured, and calibrated anew.
+    in `torch.nn.utils.parametrize`. Layers that are approximate already are reconfigured: they keep the range of their
+    activations if these are quantised as before, and are calibrated anew if not.
 
     Parameters
     ----------
@@ -83,9 +84,12 @@ def approximate_(model: nn.Module, config: Configs, filter_fn: Filter | None = N
             if any(layer is other for other, _, _ in before):  # shared under several names
                 continue
             before.append((layer, type(layer), _copied_state(layer)))
+            earlier = layer.activation_quantiser if isinstance(layer, ApproxLayer) else None
             _restore(layer)
             layer.__class__ = _APPROXIMATE[type(layer)]
-            cast(ApproxLayer, layer).attach(wanted)
+            quantiser = cast(ApproxLayer, layer).attach(wanted).activation_quantiser
+            if earlier is not None and (earlier.config, earlier.operand) == (quantiser.config, quantiser.operand):
+                quantiser.load_state_dict(earlier.state_dict())
     except Exception:
         for layer, kind, state in before:
             layer.__class__ = kind

@@ -40,6 +40,13 @@ class LeNet5(nn.Module):
             nn.Linear(width, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, classes)
         )
 
+    @classmethod
+    def seeded(cls, seed: int, image_size: int = 28, channels: int = 1, classes: int = 10) -> LeNet5:
+        """Build one whose initial weights depend on ``seed`` alone; torch's global generator is left as it was."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return cls(image_size, channels, classes)
+
     def forward(self, x: Tensor) -> Tensor:
         """Class scores ``(batch, classes)`` of images ``(batch, channels, height, width)``."""
         scores: Tensor = self.classifier(torch.flatten(self.features(x), 1))

@@ -90,8 +90,12 @@ def test_approximate_layers_are_reconfigured():
     model = network()
     approximate_(model, CONFIG)
     calibrate(model, [X])
+    scale = model[2].activation_quantiser.scale.clone()
     approximate_(model, OTHER)
     assert {layer.config.name for _, layer in approximate_layers(model)} == {"exact8s"}
+    assert all(layer.calibrated for _, layer in approximate_layers(model))  # the same quantisation
+    assert torch.equal(model[2].activation_quantiser.scale, scale)
+    approximate_(model, ApproxConfig(multiplier="exact8u"))
     assert not any(layer.calibrated for _, layer in approximate_layers(model))
 
 
