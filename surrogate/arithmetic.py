@@ -6,6 +6,7 @@ are bounded by ``K * max sum_j abs(g_j h_j)``, in whatever order they are added.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,8 +76,10 @@ def longest_exact_dot_product(factors: Factors, arithmetic: Arithmetic) -> int:
     """
     if not (factors.is_integer and arithmetic.holds(factors.left) and arithmetic.holds(factors.right)):
         return 0
-    bound = max(1, int(factors.product_bound()))
-    return (arithmetic.accumulator_limit - 1) // bound
+    bound = factors.product_bound()
+    if bound >= 1 << 52:
+        bound *= 1 + 1e-12  # a sum of floats of this size is rounded itself
+    return (arithmetic.accumulator_limit - 1) // max(1, math.ceil(bound))
 
 
 def exact_lengths(factors: Factors) -> dict[str, int]:

@@ -280,6 +280,9 @@ class Table(BasisFunction):
 
     def __init__(self, operand: OperandFormat, values: ArrayLike) -> None:
         array = np.array(values)
+        if array.dtype.kind == "f" and not isinstance(values, np.ndarray):
+            objects = np.array(values, dtype=object)  # NumPy makes floats of integers from 2**63 on
+            array = objects if all(isinstance(v, int | np.integer) for v in objects.flat) else array
         if array.dtype.kind in "iu" and (array.dtype.kind == "i" or array.size == 0 or array.max() < 1 << 63):
             array = array.astype(np.int64)
         elif array.dtype.kind == "f" and np.isfinite(array).all():

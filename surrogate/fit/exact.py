@@ -29,6 +29,7 @@ from surrogate.model import Term
 _PRIME = (1 << 62) - 57  # residues and their differences fit int64
 _PROBES = 256  # rows and columns of the first probe of a wide table
 _ROUNDS = 64
+_FULL = 64  # above this rank a matrix of full rank is taken as it is: a reduced basis takes long and gains nothing
 _LIFT = 1 << 60  # integers are recovered from their residues while smaller than this
 _TOO_LARGE = "the factors are too large for 64-bit arithmetic; take method='lowrank', or simulate by table"
 
@@ -82,6 +83,9 @@ def factorise(entries: Entries, shape: tuple[int, int], max_rank: int) -> Intege
     rows, columns = _cross(checked, shape, max_rank)
     if len(rows) == 0:
         return IntegerFactors(np.zeros((shape[0], 0), dtype=np.int64), np.zeros((0, shape[1]), dtype=np.int64))
+    if len(rows) == min(shape) > _FULL:
+        matrix, identity = checked(*np.ogrid[: shape[0], : shape[1]]), np.eye(min(shape), dtype=np.int64)
+        return IntegerFactors(matrix, identity) if shape[1] <= shape[0] else IntegerFactors(identity, matrix)
     tall = checked(np.arange(shape[0])[:, None], columns[None, :])
     wide = checked(rows[:, None], np.arange(shape[1])[None, :])
     by_rows = _lattice_factors(tall, wide, rows, columns)
