@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -47,11 +45,10 @@ def axsurrogate(
     """Approximate multipliers: characterise them, discover fast surrogates, export and compare these."""
 
 
-if find_spec("catalog.cli.demo") is not None:
-    app.command()(import_module("catalog.cli.demo").demo)
 app.command()(characterise.characterise)
 app.command()(discover.discover)
 app.command()(show.show)
 app.command()(export.export)
+app.command()(demo.demo)
 app.add_typer(entries.app, name="catalog")
 app.command()(demo.demo)

@@ -51,7 +51,7 @@ class Grid:
         needed = Measurement.get(console, console.options.update(width=WIDE), table).minimum
         console.width = max(console.width, needed)
         with console.capture() as captured:
-            console.print(table)
+            console.print(table, crop=False)
         if self.title:
             console.print(Text(self.title, style="bold"))
         lines = [line.rstrip() for line in captured.get().splitlines()]  # not padded: easier to paste
@@ -75,6 +75,7 @@ class Grid:
                 Text(head, style="bold"),
                 justify="left" if left else "right",
                 overflow="fold",
+                no_wrap=not left,
                 min_width=_least_width([*head.split("\n"), *(row[i] for row in self.rows)], left),
             )
         for i, row in enumerate(self.rows):
@@ -88,7 +89,9 @@ class Grid:
         """Return it as a Markdown table."""
         names = [f"{group}: {name}" if group else name for group, name in self.columns]
         rules = ["---" if i in self.text_columns else "---:" for i in range(len(names))]
-        cells = [[cell.replace("\\", "\\\\").replace("|", "\\|") for cell in row] for row in [names, *self.rows]]
+        cells = [
+            [cell.strip().replace("\\", "\\\\").replace("|", "\\|") for cell in row] for row in [names, *self.rows]
+        ]
         cells.insert(1, rules)
         return "".join(f"| {' | '.join(row)} |\n" for row in cells)
 

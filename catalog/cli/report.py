@@ -144,7 +144,10 @@ def print_surrogate(surrogate: Surrogate, found: Found | None = None) -> None:
     if found is not None:
         rows += [("seconds", f"{found.seconds:.2f}"), ("file size (bytes)", number(found.n_bytes))]
     by_type = lengths(surrogate)
-    rows += [(LENGTHS_HEADING, ""), *by_type] if by_type else []
+    if by_type and surrogate.is_integer:
+        rows += [(LENGTHS_HEADING, ""), *by_type]
+    elif by_type:
+        rows.append((LENGTHS_HEADING, "none, its factors are not integers"))
     Grid("Surrogate", [("", ""), ("", "")], frozenset({0, 1}), list(rows)).print()
     print_line("")
     names = [("", n) for n in ("", "coefficient", "g(a)", "values", "h(b)", "values")]

@@ -47,7 +47,7 @@ def test_help_lists_the_commands_and_exit_codes():
     done = process(BIN, "--help")
     text = done.stdout.decode()
     assert done.returncode == 0
-    assert all(f" {name} " in text for name in ("characterise", "discover", "show", "export", "catalog"))
+    assert all(f" {name} " in text for name in ("characterise", "discover", "show", "export", "catalog", "demo"))
     assert "130 interrupted" in " ".join(text.split())
 
 
@@ -86,6 +86,18 @@ def test_numbers_stay_whole_on_a_narrow_terminal():
     assert line.split()[:4] == ["udm5u", "2", "0", "%"]
     htp = surrogate.discover(multipliers.get("udm5u"), "htp")
     assert f" {htp.certificate.rms_residual:,.6g} " in line
+
+
+@pytest.mark.parametrize("width", [20, 60, 95, 100, 101, 105, 120])
+def test_no_number_is_cut_at_any_width(width):
+    wide = process(BIN, "catalog", "list", "--family", "udm").stdout.decode().split()
+    narrow = process(BIN, "catalog", "list", "--family", "udm", COLUMNS=str(width)).stdout.decode()
+    assert sorted("".join(narrow.split()).replace("─", "")) == sorted("".join(wide).replace("─", ""))
+    found = process(BIN, "discover", "udm4u", "trunc4u_t1", COLUMNS=str(width)).stdout.decode()
+    lines = [line.split() for line in found.splitlines()]
+    for label in ("udm4u", "trunc4u_t1"):
+        size = len(surrogate.dumps(surrogate.discover(multipliers.get(label))))
+        assert next(line for line in lines if label in line)[-1] == f"{size:,}"
 
 
 def test_unexpected_arguments_are_refused_with_usage():
