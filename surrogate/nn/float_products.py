@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -46,8 +47,9 @@ class FloatWeights:
     Attributes
     ----------
     pieces : tuple of Tensor
-        For `direct` convolution kernels ``(out_channels, channels * terms, height, width)``, else matrices
-        ``(groups, lanes * terms, out_channels / groups)``.
+        For `direct` convolution kernels ``(runs, out_channels, channels, height, width)``, else matrices
+        ``(groups, lanes * terms, out_channels / groups)``. One group takes all terms in one run, as more channels;
+        several take a run for each term, which keeps depthwise convolutions depthwise.
     channels : int
         Channels of a group in each piece (fewer in the last).
     direct : bool
@@ -66,8 +68,8 @@ def prepare(right: Tensor, w: Tensor, groups: int, dtype: torch.dtype, channels:
     pieces = []
     for piece in torch.split(factors, channels, dim=3):
         if direct:
-            kernel = piece.flatten(3).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
-            pieces.append(kernel)
+            runs = piece.flatten(3)[None] if groups == 1 else piece.permute(4, 0, 1, 2, 3)
+            pieces.append(runs.contiguous().permute(0, 1, 4, 2, 3))
         else:
             pieces.append(piece.reshape(groups, w.shape[0] // groups, -1).transpose(1, 2).contiguous())
     return FloatWeights(tuple(pieces), channels, direct)
@@ -102,12 +104,16 @@ def _transform(table: Tensor, x: Tensor) -> Tensor:
     return lookup_rows(table, x).flatten(3)
 
 
-def _convolve(table: Tensor, x: Tensor, kernel: Tensor, convolution: Convolution) -> Tensor:
-    images = _transform(table, x).permute(0, 3, 1, 2)
-    y = torch.conv2d(
-        images, kernel, stride=convolution.stride, dilation=convolution.dilation, groups=convolution.groups
-    )
-    return y.permute(0, 2, 3, 1)
+def _convolve(table: Tensor, x: Tensor, kernels: Tensor, convolution: Convolution) -> Tensor:
+    total: Tensor | None = None
+    tables = (table,) if convolution.groups == 1 else torch.split(table, 1, dim=1)
+    for columns, kernel in zip(tables, kernels, strict=True):
+        images = _transform(columns, x).permute(0, 3, 1, 2)
+        y = torch.conv2d(
+            images, kernel, stride=convolution.stride, dilation=convolution.dilation, groups=convolution.groups
+        )
+        total = y if total is None else total.add_(y)
+    return cast(Tensor, total).permute(0, 2, 3, 1)
 
 
 def _multiply(table: Tensor, x: Tensor, matrices: Tensor, convolution: Convolution) -> Tensor:

@@ -127,26 +127,26 @@ class ApproxLayer(nn.Module):
             return self.accurate(x)
         if self.training:
             self.activation_quantiser.observe(x, "average")
-        convolution = self.convolution()
         wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
         with torch.autocast(x.device.type, enabled=False):
-            x_hat, codes = self.activation_quantiser(self.expand(wide))
-            weight = self.weight.to(wide.dtype)
-            with torch.no_grad():
-                weights = self._weights()
-                y = self._rescale(codes, weights).to(wide.dtype)
-                y = self.from_sums(y, wide)
             if torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad):
-                w_hat, _ = self.weight_quantiser(weight)
-                if convolution is POINTWISE:
-                    y = straight_through_product(x_hat, w_hat, y, None)
-                else:
-                    padded = nn.functional.pad(x_hat, self.padding_width())
-                    y = straight_through_product(padded, w_hat, y, convolution)
+                y = self._differentiable(self.expand(wide))
+            else:
+                y = self._rescaled(self.activation_quantiser.integers(self.expand(wide)))
             bias = cast(Tensor | None, self.bias)
             if bias is not None:
-                y = y + (bias if convolution is POINTWISE else bias[:, None, None]).to(y.dtype)
+                y = y + (bias if self.convolution() is POINTWISE else bias[:, None, None]).to(y.dtype)
         return y.to(x.dtype)
+
+    def _differentiable(self, x: Tensor) -> Tensor:
+        """Output without bias, with straight-through gradients."""
+        x_hat, codes = self.activation_quantiser(x)
+        y = self._rescaled(codes)
+        w_hat, _ = self.weight_quantiser(self.weight.to(x.dtype))
+        convolution = self.convolution()
+        if convolution is POINTWISE:
+            return straight_through_product(x_hat, w_hat, y, None)
+        return straight_through_product(nn.functional.pad(x_hat, self.padding_width()), w_hat, y, convolution)
 
     @torch.no_grad()
     def accumulate(self, x: Tensor) -> Tensor:
@@ -160,9 +160,9 @@ class ApproxLayer(nn.Module):
         if not getattr(self.engine, "integer", True):
             raise ConversionError("this layer runs a surrogate of float factors; its sums are not integers")
         self.check_input(x)
-        _, codes = self.activation_quantiser(self.expand(x))
+        codes = self.activation_quantiser.integers(self.expand(x))
         sums = self.engine.sums(self._indices(codes), self._weights().prepared, self.convolution())
-        return self.from_sums(sums.to(torch.int64), x)
+        return self.from_sums(sums.to(torch.int64), codes)
 
     @torch.no_grad()
     def _weights(self) -> _Weights:
@@ -180,7 +180,7 @@ class ApproxLayer(nn.Module):
         ):
             return cached
         self.weight_quantiser.observe(weight)
-        _, codes = self.weight_quantiser(weight.float() if weight.dtype != torch.float64 else weight)
+        codes = self.weight_quantiser.integers(weight.float() if weight.dtype != torch.float64 else weight)
         if codes.ndim == 2:
             codes = codes[:, :, None, None]
         lanes = codes.permute(0, 2, 3, 1).contiguous()
@@ -193,22 +193,26 @@ class ApproxLayer(nn.Module):
     def _indices(self, codes: Tensor) -> Tensor:
         """Index activations in channels-last layout, padded with the quantised zero or with skipped lanes."""
         fmt = self.config.activation_format
-        lanes = self.to_lanes(codes).to(torch.int32).contiguous() - fmt.minimum
+        shifted = codes - fmt.minimum if fmt.minimum else codes
+        lanes = self.to_lanes(shifted).to(torch.int32, memory_format=torch.contiguous_format)
         if any(self.padding_width()):
             skipped = torch.full_like(self.activation_quantiser.zero_point, fmt.size)
             zero = skipped if self.config.skip_padding else self.activation_quantiser.zero_point - fmt.minimum
             lanes = _pad_lanes(lanes, self.padding_width(), zero)
         return lanes
 
-    def _rescale(self, codes: Tensor, weights: _Weights) -> Tensor:
-        """Sum products and apply scales and zero points: ``(batch, height, width, channels)``, without bias."""
-        convolution = self.convolution()
-        y = self.engine.sums(self._indices(codes), weights.prepared, convolution)
+    @torch.no_grad()
+    def _rescaled(self, codes: Tensor) -> Tensor:
+        """Sum products and apply scales and zero points: the layer's output without bias."""
+        weights, convolution = self._weights(), self.convolution()
+        sums = self.engine.sums(self._indices(codes), weights.prepared, convolution)
         activation, weight = self.activation_quantiser, self.weight_quantiser
         if not (activation.centred and weight.centred):
-            y = y.double() + self._corrections(codes, weights, convolution)
-        dtype = torch.float64 if codes.dtype == torch.float64 else torch.float32
-        return y.to(dtype) * (activation.scale.to(dtype) * weight.scale.to(dtype))
+            sums = sums.double() + self._corrections(codes, weights, convolution)
+        # every engine's sums are the same integers, rounded once to the output's datatype
+        y = self.from_sums(sums, codes).to(codes.dtype)
+        scale = activation.scale.to(codes.dtype) * weight.scale.to(codes.dtype)
+        return y.mul_(scale if convolution is POINTWISE else scale[:, None, None])
 
     def _corrections(self, codes: Tensor, weights: _Weights, convolution: Convolution) -> Tensor:
         """``-Zx sum wq - Zw sum xq + N Zx Zw`` over the lanes that are not skipped, float64 (exact: whole numbers)."""
@@ -257,7 +261,9 @@ def _pad_lanes(lanes: Tensor, width: Sequence[int], value: Tensor) -> Tensor:
     """Pad height and width of a channels-last tensor with one value."""
     left, right, above, below = width
     n, h, w, c = lanes.shape
-    padded = value.to(lanes.dtype).expand(n, h + above + below, w + left + right, c).clone()
+    padded = lanes.new_empty((n, h + above + below, w + left + right, c))
+    for border in (padded[:, :above], padded[:, above + h :], padded[:, :, :left], padded[:, :, left + w :]):
+        border.copy_(value.expand_as(border))
     padded[:, above : above + h, left : left + w] = lanes
     return padded
 

@@ -195,16 +195,25 @@ class Quantiser(FixedPrecision):
         NotCalibratedError
             If no range has been observed.
         """
+        scale, zero_point = self._parameters_for(x)
+        x_hat, q = _StraightThrough.apply(x, scale, zero_point, self.low, self.high)  # type: ignore[no-untyped-call]
+        return x_hat, q
+
+    @torch.no_grad()
+    def integers(self, x: Tensor) -> Tensor:
+        """Return only the integers ``q`` of `forward`, without a gradient."""
+        scale, zero_point = self._parameters_for(x)
+        return _rounded(x, scale, zero_point).clamp_(self.low, self.high)
+
+    def _parameters_for(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale and zero point in the datatype of ``x``, shaped to broadcast along its first axis."""
         if not self.calibrated:
             raise NotCalibratedError(
                 "the layer has not seen the range of its activations; pass representative batches to "
                 "surrogate.nn.calibrate(model, batches), or train first"
             )
         shape = (-1,) + (1,) * (x.ndim - 1) if self.scale.numel() > 1 else ()
-        scale = self.scale.to(x.dtype).reshape(shape)
-        zero_point = self.zero_point.to(x.dtype).reshape(shape)
-        x_hat, q = _StraightThrough.apply(x, scale, zero_point, self.low, self.high)  # type: ignore[no-untyped-call]
-        return x_hat, q
+        return self.scale.to(x.dtype).reshape(shape), self.zero_point.to(x.dtype).reshape(shape)
 
     def extra_repr(self) -> str:
         """Summarise for ``print(model)``."""
@@ -212,10 +221,14 @@ class Quantiser(FixedPrecision):
         return f"{self.operand}, {scheme}, per {self.config.granularity}"
 
 
+def _rounded(x: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
+    return torch.div(x, scale).round_().add_(zero_point)
+
+
 class _StraightThrough(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, scale: Tensor, zero_point: Tensor, low: int, high: int) -> tuple[Tensor, Tensor]:
-        rounded = torch.div(x, scale).round_().add_(zero_point)
+        rounded = _rounded(x, scale, zero_point)
         q = rounded.clamp(low, high)
         ctx.save_for_backward(rounded == q)
         ctx.mark_non_differentiable(q)

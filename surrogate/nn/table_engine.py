@@ -17,6 +17,7 @@ from surrogate.nn.errors import ConversionError
 from surrogate.nn.geometry import Convolution
 
 _BLOCK_ENTRIES = 1 << 18  # entries of a specialised table: fits the second-level cache
+_BLOCK_CHANNELS = 64  # output channels of a specialised table
 _BLOCK_PRODUCTS = 1 << 22  # products gathered at once where rows are too short or too few for specialised tables
 
 
@@ -88,7 +89,9 @@ class TableEngine(Engine):
                 index = patches[..., channels].reshape(rows, lanes)
                 specialise = rows >= self.table.shape[0] and out_channels >= 4
                 add = self._by_specialised_tables if specialise else self._by_gather
-                add(padded, index, prepared[group], block[:, group])
+                for start in range(0, out_channels, _BLOCK_CHANNELS):
+                    columns = slice(start, start + _BLOCK_CHANNELS)
+                    add(padded, index, prepared[group, columns], block[:, group, columns])
             result[images] = block.reshape(-1, out_h, out_w, groups, out_channels)
         return result.reshape(n, out_h, out_w, groups * out_channels)
 
