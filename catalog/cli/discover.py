@@ -235,11 +235,11 @@ def _overview(rows: list[Row], methods: tuple[str, ...]) -> Grid:
     single = len(methods) == 1
     names: tuple[str, ...] = ("terms", "wrong", "RMS (LSB)")
     if single:
-        residuals = ("largest (LSB)", "RMS (LSB)", "bias (LSB)")
-        names = ("terms", "products", "wrong", *residuals, "compared", "seconds", "bytes")
+        residuals = ("max (LSB)", "RMS (LSB)", "bias (LSB)")
+        names = ("terms", "products", "wrong", *residuals, "pairs", "seconds", "bytes")
     columns = [("", "multiplier"), *(("" if single else TITLES[m], n) for m in methods for n in names)]
     title = "" if single else "Surrogates: terms, wrong products, RMS residual"
-    grid = Grid(title, columns, frozenset({0, 7}) if single else frozenset({0}))
+    grid = Grid(title, columns)
     for row in rows:
         cells = [plain(row.name)]
         for f in row.found.values():
@@ -250,7 +250,7 @@ def _overview(rows: list[Row], methods: tuple[str, ...]) -> Grid:
             if single:
                 cells += [number(s.n_terms), number(s.n_products), percent(c.share_different)]
                 cells += [number(x) for x in (c.max_abs_residual, c.rms_residual, c.residual_bias)]
-                cells += [compared(c), f"{f.seconds:.2f}", number(f.n_bytes)]
+                cells += [compared(c).removesuffix(" pairs"), f"{f.seconds:.2f}", number(f.n_bytes)]
             else:
                 cells += [number(s.n_terms), percent(c.share_different), number(c.rms_residual)]
         grid.rows.append(cells)
