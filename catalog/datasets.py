@@ -55,7 +55,10 @@ def read_images(path: str | Path) -> ImageArrays:
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise DatasetError(f"{path}: is a single array; save {', '.join(KEYS)} with numpy.savez")
+        with archive:
             missing = [key for key in KEYS if key not in archive]
             if missing:
                 raise DatasetError(

@@ -26,7 +26,8 @@ _WORDS = {8: torch.int64, 4: torch.int32, 2: torch.int16, 1: torch.int8}
 def int8_products_are_exact(device: str) -> bool:
     """Whether ``torch._int_mm`` exists on ``device`` and sums int8 products in int32 without saturation.
 
-    Probed once with extreme values: some processors without int8 dot-product instructions saturate at 16 bits.
+    Probed once with extreme values: some processors without int8 dot-product instructions saturate at 16 bits (PyTorch
+    issue 136746).
     """
     generator = torch.Generator().manual_seed(0)
     extremes = torch.tensor([-128, -127, 127], dtype=torch.int8)
@@ -34,10 +35,23 @@ def int8_products_are_exact(device: str) -> bool:
     w = extremes[torch.randint(3, (256, 32), generator=generator)]
     x[0], w[:, 0] = -128, -128
     try:
-        actual = torch._int_mm(x.to(device), w.to(device)).cpu()
+        actual = multiply(x.to(device), w.to(device)).cpu()
     except (AttributeError, RuntimeError, NotImplementedError):
         return False
     return bool(torch.equal(actual.long(), x.long() @ w.long()))
+
+
+def multiply(x: Tensor, w: Tensor) -> Tensor:
+    """Multiply int8 matrices into int32.
+
+    A contiguous tensor may have any stride along an axis of length 1, from which ``torch._int_mm`` takes the length of
+    a row, and then returns garbage (PyTorch issue 195066): the strides are made canonical first.
+    """
+    return torch._int_mm(_canonical(x), _canonical(w))
+
+
+def _canonical(x: Tensor) -> Tensor:
+    return x.contiguous().as_strided(x.shape, (x.shape[1], 1))
 
 
 def fits_int8(factor: Tensor) -> bool:
@@ -110,7 +124,7 @@ def sums(left: Tensor, x: Tensor, weights: Int8Weights, convolution: Convolution
         patches = patches.reshape(*patches.shape[:5], groups, -1)
         for group, matrix in enumerate(weights.matrices):
             lanes = patches[:, :, :, :, :, group].reshape(-1, matrix.shape[0])
-            product = torch._int_mm(lanes, matrix).reshape(-1, out_h, out_w, matrix.shape[1])
+            product = multiply(lanes, matrix).reshape(-1, out_h, out_w, matrix.shape[1])
             target = result[images, :, :, group]
             torch.add(product[..., :out_channels], constant[group], out=target)
             if matrix.shape[1] > out_channels:

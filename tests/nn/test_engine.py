@@ -13,7 +13,7 @@ import surrogate
 from multipliers import OperandFormat, TableMultiplier
 from surrogate import ExactnessError
 from surrogate.model import MultiplierReference, Provenance, Surrogate, Term
-from surrogate.nn import ConversionError
+from surrogate.nn import ConversionError, int8_products
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.precision import full_precision
 from surrogate.nn.surrogate_engine import SurrogateEngine
@@ -131,6 +131,18 @@ def test_table_and_surrogate_agree_on_any_shape(label, kernel, groups, channels,
     engines = [TableEngine(multiplier), SurrogateEngine(surrogate.discover(multiplier))]
     first, second = (e.sums(x, e.prepare(w, groups), convolution).to(torch.int64) for e in engines)
     assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("shape", list(itertools.product((1, 2, 3, 24), (1, 2, 5), (1, 2, 7))), ids=str)
+def test_int8_products_of_any_shape_and_stride(shape):
+    m, k, n = shape
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randint(-128, 128, (m, k), generator=generator, dtype=torch.int8)
+    w = torch.randint(-128, 128, (k, n), generator=generator, dtype=torch.int8)
+    strange = [w, w.T.contiguous().T, w.T.contiguous().T.contiguous()]
+    for right in strange:
+        for left in (x, x.T.contiguous().T):
+            assert torch.equal(int8_products.multiply(left, right).long(), x.long() @ w.long())
 
 
 def test_int8_runs_where_factors_fit_and_elsewhere_not():
