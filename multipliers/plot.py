@@ -5,9 +5,7 @@ matplotlib is imported when a picture is drawn, and used without pyplot: no disp
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +13,7 @@ import numpy as np
 
 from multipliers.characterise import Characterisation, characterise
 from multipliers.errors import ParameterError
+from multipliers.files import write_atomically
 from multipliers.multiplier import Multiplier
 from multipliers.profiles import ErrorProfile, Histogram, spaced_values
 
@@ -74,16 +73,23 @@ def error_profile(subject: Characterisation | Multiplier) -> Figure:
     return figure
 
 
-def overview(subject: Characterisation | Multiplier) -> Figure:
+def overview(subject: Characterisation | Multiplier, multiplier: Multiplier | None = None) -> Figure:
     """Four panels: error surface, histogram, singular spectrum, and mean error given either operand.
 
-    A `Characterisation` holds no table, so its first panel is the histogram of relative errors instead.
+    Parameters
+    ----------
+    subject : Characterisation or Multiplier
+        A multiplier is characterised first.
+    multiplier : Multiplier, optional
+        Whose error surface to draw beside a `Characterisation`, which holds no table; without it the first panel is the
+        histogram of relative errors instead.
     """
     c = _characterised(subject)
+    multiplier = subject if isinstance(subject, Multiplier) else multiplier
     figure = _figure(11.5, 8.6)
     surface, histogram, spectrum, profile = figure.subplots(2, 2).ravel()
-    if isinstance(subject, Multiplier):
-        _draw_surface(surface, subject)
+    if multiplier is not None:
+        _draw_surface(surface, multiplier)
         surface.set_title("Error surface")
     else:
         _draw_histogram(surface, c.relative_error_histogram, relative=True)
@@ -139,27 +145,9 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 150)
         raise ParameterError(
             f"cannot tell the format of {target.name!r} from its suffix; use one of {', '.join(SUFFIXES)}"
         )
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"the folder {target.parent} does not exist; create it first")
     undated: dict[str, Any] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[suffix]
-    descriptor, temporary = tempfile.mkstemp(suffix=suffix, prefix=".", dir=target.parent)
-    os.close(descriptor)
-    try:
-        with mpl.rc_context({"svg.hashsalt": "axsurrogate"}):
-            figure.savefig(temporary, format=suffix[1:], dpi=dpi, metadata=undated)
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(target)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            Path(temporary).unlink()
-        raise
-    return target
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    with mpl.rc_context({"svg.hashsalt": "axsurrogate"}):
+        return write_atomically(target, lambda file: figure.savefig(file, format=suffix[1:], dpi=dpi, metadata=undated))
 
 
 def _figure(width: float, height: float) -> Figure:

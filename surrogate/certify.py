@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multipliers.multiplier import MAX_TABLE_ENTRIES, Multiplier, sample_pairs
+from multipliers.operands import IntArray
 from surrogate.basis import FactorArray
 from surrogate.certificate import Certificate
 from surrogate.errors import SurrogateError
@@ -64,7 +65,11 @@ def certify(
         )
     if sample is not None and sample < 1:
         raise SurrogateError(f"sample must be a positive number of pairs, got {sample}")
-    residuals = _all_residuals(surrogate, multiplier) if sample is None else _sampled(surrogate, multiplier, sample)
+    residuals: Iterator[NDArray[np.float64]]
+    if sample is None:
+        residuals = (residual for _, residual in _all_residuals(surrogate, multiplier))
+    else:
+        residuals = (residual for _, _, residual in _sampled(surrogate, multiplier, sample))
     n_all = multiplier.n_pairs if sample is None else sample
     n_pairs = n_different = 0
     largest = 0.0
@@ -92,12 +97,43 @@ def certify(
     )
 
 
+def different_pairs(
+    surrogate: Surrogate, multiplier: Multiplier, *, sample: int | None = None, most: int = 64
+) -> tuple[IntArray, IntArray]:
+    """Find some operand pairs whose products differ, among those that `certify` compares.
+
+    Returns
+    -------
+    a, b : ndarray of int64
+        At most ``most`` values of either operand, spread over all that differ.
+    """
+    found: list[tuple[IntArray, IntArray]] = []
+    if sample is None:
+        for rows, residual in _all_residuals(surrogate, multiplier):
+            i, j = np.nonzero(residual)
+            chosen = _spread(len(i), most)
+            found.append((rows[i[chosen]], j[chosen] + multiplier.b.minimum))
+    else:
+        for a, b, residual in _sampled(surrogate, multiplier, sample):
+            i = np.flatnonzero(residual)
+            chosen = i[_spread(len(i), most)]
+            found.append((a[chosen], b[chosen]))
+    all_a, all_b = (np.concatenate(values) for values in zip(*found, strict=True))
+    chosen = _spread(len(all_a), most)
+    return all_a[chosen], all_b[chosen]
+
+
+def _spread(n: int, most: int) -> IntArray:
+    """At most ``most`` of ``n`` indices, evenly spread."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64))
+
+
 def _as_float(difference: FactorArray) -> NDArray[np.float64]:
     return difference.astype(np.float64)
 
 
-def _all_residuals(surrogate: Surrogate, multiplier: Multiplier) -> Iterator[NDArray[np.float64]]:
-    """Residuals of every pair, by blocks of rows; the terms are evaluated through their tabulated factors."""
+def _all_residuals(surrogate: Surrogate, multiplier: Multiplier) -> Iterator[tuple[IntArray, NDArray[np.float64]]]:
+    """Yield values of ``a`` and the residuals of their rows; terms are evaluated through their tabulated factors."""
     factors = [
         (term.coefficient, term.a.tabulate(surrogate.a), term.b.tabulate(surrogate.b)) for term in surrogate.terms
     ]
@@ -107,13 +143,16 @@ def _all_residuals(surrogate: Surrogate, multiplier: Multiplier) -> Iterator[NDA
         model: FactorArray = np.zeros(products.shape, dtype=dtype)
         for coefficient, left, right in factors:
             model += (coefficient * left[rows])[:, None] * right[None, :]
-        yield _as_float(model - products)
+        yield a, _as_float(model - products)
 
 
-def _sampled(surrogate: Surrogate, multiplier: Multiplier, sample: int) -> Iterator[NDArray[np.float64]]:
+def _sampled(
+    surrogate: Surrogate, multiplier: Multiplier, sample: int
+) -> Iterator[tuple[IntArray, IntArray, NDArray[np.float64]]]:
+    """Yield random operand pairs and their residuals."""
     for start in range(0, sample, _BLOCK):
         a, b = sample_pairs(surrogate.a, surrogate.b, min(_BLOCK, sample - start), start=_SAMPLE_OFFSET + start)
-        yield _as_float(surrogate(a, b) - multiplier(a, b))
+        yield a, b, _as_float(surrogate(a, b) - multiplier(a, b))
 
 
 def default_sample(multiplier: Multiplier) -> int | None:

@@ -6,17 +6,15 @@ surrogate of a known version is refused with a `SurrogateFileError` that names t
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
 import json
 import math
 import os
-import secrets
 from pathlib import Path
 from typing import Any, NoReturn
 
 from multipliers.errors import ParameterError
+from multipliers.files import write_atomically
 from multipliers.multiplier import Multiplier
 from surrogate.certify import Progress, certify, default_sample
 from surrogate.errors import SurrogateError, SurrogateFileError
@@ -136,26 +134,6 @@ def loads(
     except _Refused as refused:
         raise SurrogateFileError(f"{source}: {refused}") from None
     return surrogate
-
-
-def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write ``data`` under a temporary name beside ``path``, flush it to disk, then rename it to ``path``."""
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "no such folder to write to", str(path.parent))
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "is a folder; give a file name in it", str(path))
-    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
 
 
 class _Refused(Exception):  # noqa: N818  # never leaves this module

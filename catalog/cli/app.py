@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
 
 from catalog.cli import characterise, demo, discover, entries, export, show
 from catalog.cli.errors import Commands
+from multipliers.release import release
 
 EPILOG = "Exit codes: 0 done; 1 a surrogate does not hold (show --verify); 2 an error; 130 interrupted."
 
@@ -25,11 +25,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        try:
-            release = version("axsurrogate")
-        except PackageNotFoundError:  # a source tree that is not installed
-            release = "(not installed)"
-        typer.echo(f"axsurrogate {release}")
+        typer.echo(f"axsurrogate {release()}")
         raise typer.Exit
 
 

@@ -101,7 +101,7 @@ def _write(target: Path, multiplier: Multiplier, found: Characterisation, data: 
 
         write_npz(multiplier, target)
     else:
-        from surrogate.io import write_atomically
+        from multipliers.files import write_atomically
 
         write_atomically(target, to_json(data).encode())
 

@@ -54,7 +54,7 @@ def demo(
     from catalog import resolve
     from catalog.datasets import digits, read_images
     from catalog.retraining import compare_retraining
-    from surrogate.io import write_atomically
+    from multipliers.files import write_atomically
 
     start = time.perf_counter()
     images = digits() if data is None else read_images(data)
@@ -74,7 +74,7 @@ def demo(
             budget,
             progress=lambda stage, done, total: advance(done, total, f"training: {stage}"),
         )
-    pictures = _draw(circuit, rows, folder)
+    pictures = _draw(circuit, characterisation, rows, folder)
     results = {
         "multiplier": circuit.name,
         "data": "digits" if data is None else str(data),
@@ -162,12 +162,12 @@ def _budget(images: ImageArrays, steps: int | None, seed: int) -> Any:
     return Budget(float_steps=total, quantised_steps=later, retraining_steps=later, seed=seed)
 
 
-def _draw(multiplier: Multiplier, rows: list[Row], folder: Path) -> list[Path]:
+def _draw(multiplier: Multiplier, characterisation: Characterisation, rows: list[Row], folder: Path) -> list[Path]:
     from catalog.retraining import plot_comparison
     from multipliers.plot import overview, save_figure
 
     paths = [folder / "multiplier.png", folder / "networks.png"]
-    save_figure(overview(multiplier), paths[0])
+    save_figure(overview(characterisation, multiplier), paths[0])
     save_figure(plot_comparison(rows, f"LeNet-5 with {multiplier.name}"), paths[1])
     return paths
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from pathlib import Path
 
 import numpy as np
 
+from multipliers.files import write_atomically
 from multipliers.multiplier import Multiplier
 
 
@@ -36,16 +35,10 @@ def write_npz(multiplier: Multiplier, path: str | Path) -> Path:
     OSError
         If the folder does not exist or cannot be written to; nothing is left behind.
     """
-    path = Path(path)
     table = multiplier.table()
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            np.savez_compressed(file, table=table, a=multiplier.a.label, b=multiplier.b.label, name=multiplier.name)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    return path
+    return write_atomically(
+        path,
+        lambda file: np.savez_compressed(
+            file, table=table, a=multiplier.a.label, b=multiplier.b.label, name=multiplier.name
+        ),
+    )

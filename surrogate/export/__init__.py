@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from multipliers.files import write_atomically
 from surrogate.errors import SurrogateError
 from surrogate.export.c import to_c
 from surrogate.export.python import to_python
-from surrogate.io import write_atomically
 from surrogate.model import Surrogate
 
 __all__ = ["TARGETS", "Target", "export", "to_c", "to_python"]

@@ -55,8 +55,13 @@ class IntegerFactors:
 Entries = Callable[[IntArray, IntArray], IntArray]
 """``entries(i, j)`` evaluates a matrix at broadcast row and column indices."""
 
+Pairs = tuple[IntArray, IntArray]
+"""Indices of rows and of columns."""
 
-def factorise(entries: Entries, shape: tuple[int, int], max_rank: int) -> IntegerFactors:
+NOWHERE: Pairs = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
+
+
+def factorise(entries: Entries, shape: tuple[int, int], max_rank: int, include: Pairs = NOWHERE) -> IntegerFactors:
     """Factorise an integer matrix, given by a function of its indices, with its rank and small integer factors.
 
     Parameters
@@ -67,6 +72,8 @@ def factorise(entries: Entries, shape: tuple[int, int], max_rank: int) -> Intege
         Rows and columns.
     max_rank : int
         Give up above this rank.
+    include : (array of int, array of int)
+        Rows and columns that the probing must not miss.
 
     Raises
     ------
@@ -80,7 +87,7 @@ def factorise(entries: Entries, shape: tuple[int, int], max_rank: int) -> Intege
             raise FitError(_TOO_LARGE)
         return values
 
-    rows, columns = _cross(checked, shape, max_rank)
+    rows, columns = _cross(checked, shape, max_rank, include)
     if len(rows) == 0:
         return IntegerFactors(np.zeros((shape[0], 0), dtype=np.int64), np.zeros((0, shape[1]), dtype=np.int64))
     if len(rows) == min(shape) > _FULL:
@@ -101,20 +108,22 @@ def _primitive_size(factors: IntegerFactors) -> int:
     return int(max(left.max(), right.max()))
 
 
-def _cross(entries: Entries, shape: tuple[int, int], max_rank: int) -> tuple[IntArray, IntArray]:
+def _cross(entries: Entries, shape: tuple[int, int], max_rank: int, include: Pairs) -> Pairs:
     """Find ``r`` rows and ``r`` columns whose intersection is non-singular, ``r`` being the rank of all that is probed.
 
     A small matrix is probed whole. Of a large one a sample is, then fresh rows and columns are predicted from the
     cross, and those that are predicted wrongly join it, until two rounds bring nothing new.
     """
     generator = np.random.default_rng(0)
-    rows, columns = (_first_probes(n, generator) for n in shape)
+    rows, columns = (np.union1d(_first_probes(n, generator), i) for n, i in zip(shape, include, strict=True))
     quiet = 0
     for _ in range(_ROUNDS):
         probe = entries(rows[:, None], columns[None, :])
         pivot_columns = _pivots(probe)
         if len(pivot_columns) > max_rank:
-            raise FitError(f"the rank exceeds {max_rank}; raise max_terms, take method='lowrank', or simulate by table")
+            raise FitError(
+                f"the rank exceeds {max_rank}; allow more terms, take method='lowrank', or simulate by table"
+            )
         pivot_rows = _pivots(probe[:, pivot_columns].T)
         cross_rows, cross_columns = rows[pivot_rows], columns[pivot_columns]
         if len(rows) == shape[0] and len(columns) == shape[1]:
@@ -141,7 +150,7 @@ def _first_probes(n: int, generator: np.random.Generator) -> IntArray:
 
 def _mispredicted(
     entries: Entries, shape: tuple[int, int], rows: IntArray, columns: IntArray, generator: np.random.Generator
-) -> tuple[IntArray, IntArray]:
+) -> Pairs:
     """Rows and columns of a fresh sample that the cross does not reproduce, at most `_PROBES` of each."""
     i = generator.integers(shape[0], size=4 * _PROBES)
     j = generator.integers(shape[1], size=4 * _PROBES)
@@ -251,8 +260,17 @@ def _index(basis: IntArray) -> int:
     return abs(int(fmpz_mat(basis.tolist()).det()))
 
 
-def fit_exact(multiplier: Multiplier, *, max_terms: int = 256) -> tuple[list[Term], str]:
+def fit_exact(multiplier: Multiplier, *, max_terms: int = 256, include: Pairs = NOWHERE) -> tuple[list[Term], str]:
     """Find the fewest terms that reproduce a multiplier exactly.
+
+    Parameters
+    ----------
+    multiplier : Multiplier
+        Whole tables are read up to 8 x 8 bits; of wider ones a sample of rows and columns, which may miss exceptions.
+    max_terms : int
+        Use no more.
+    include : (array of int, array of int)
+        Values of ``a`` and of ``b`` that the sample must hold.
 
     Returns
     -------
@@ -274,6 +292,7 @@ def fit_exact(multiplier: Multiplier, *, max_terms: int = 256) -> tuple[list[Ter
     def error(i: IntArray, j: IntArray) -> IntArray:
         return multiplier.error(i + multiplier.a.minimum, j + multiplier.b.minimum)
 
+    indices = include[0] - multiplier.a.minimum, include[1] - multiplier.b.minimum
     failures: list[FitError] = []
     found: list[tuple[int, str, list[Term]]] = []
     for name, entries, leading in (
@@ -281,7 +300,7 @@ def fit_exact(multiplier: Multiplier, *, max_terms: int = 256) -> tuple[list[Ter
         ("product transformed", product, []),
     ):
         try:
-            factors = factorise(entries, shape, max_terms - len(leading))
+            factors = factorise(entries, shape, max_terms - len(leading), indices)
         except FitError as failure:
             failures.append(failure)
         else:

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import LinearRegression
 from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
 
 from multipliers.multiplier import Multiplier, sample_pairs
 from multipliers.operands import IntArray, OperandFormat
@@ -132,8 +133,8 @@ def fit_htp(multiplier: Multiplier, *, basis: str = "auto", decimals: int | None
     a, b = operand_pairs(multiplier)
     pairs, products = np.column_stack([a, b]), multiplier(a, b).astype(np.float64)
     best: tuple[float, int, list[Term]] = (math.inf, 0, [])
-    for candidates in FAMILIES[basis]:
-        for terms in candidates(multiplier.a, multiplier.b):
+    with threadpool_limits(1):  # so many small problems: threads cost more than they bring
+        for terms in itertools.chain.from_iterable(family(multiplier.a, multiplier.b) for family in FAMILIES[basis]):
             regressor = HTPRegressor(terms, decimals).fit(pairs, products)
             residual = float(np.square(regressor.predict(pairs) - products).sum())
             if (residual, len(regressor.terms_)) < best[:2]:

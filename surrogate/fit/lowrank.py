@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.sparse.linalg import svds
+from threadpoolctl import threadpool_limits
 
 from multipliers.distributions import normalised_weights
 from multipliers.multiplier import MAX_TABLE_ENTRIES, Multiplier
@@ -71,7 +72,8 @@ def fit_lowrank(
         pass  # not exact with so few terms: the usual case
     table = multiplier.table().astype(np.float64)
     rank = min(terms, *table.shape)
-    left, right, offset = _constrained(table, p, q, rank)
+    with threadpool_limits(1 if min(table.shape) <= _DENSE_SVD else None):  # threads slow small problems down
+        left, right, offset = _constrained(table, p, q, rank)
     found = [Term(1, Table(multiplier.a, g), Table(multiplier.b, h)) for g, h in zip(left.T, right.T, strict=True)]
     if offset != 0:
         found.append(Term(offset, Constant(), Constant()))

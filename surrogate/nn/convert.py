@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from surrogate.nn.config import ApproxConfig
+from surrogate.nn.conv import ApproxConv2d
 from surrogate.nn.errors import ConversionError
-from surrogate.nn.layers import ApproxConv2d, ApproxLayer, ApproxLinear
+from surrogate.nn.layer import MODES, ApproxLayer
+from surrogate.nn.linear import ApproxLinear
 
 Configs = ApproxConfig | Mapping[str, ApproxConfig | None]
 Filter = Callable[[nn.Module, str], bool]
@@ -136,8 +138,6 @@ def mode(model: nn.Module, name: str) -> Iterator[None]:
     name : {"approximate", "float", "calibrate"}
         See `ApproxLayer`.
     """
-    from surrogate.nn.layers import MODES
-
     if name not in MODES:
         raise ConversionError(f"mode must be one of {MODES}, got {name!r}")
     layers = [layer for _, layer in approximate_layers(model)]

@@ -1,5 +1,6 @@
 """The command line as a user meets it: whole runs, with values checked against the library."""
 
+import functools
 import json
 import os
 import signal
@@ -121,7 +122,10 @@ def test_interrupt_exits_with_130(tmp_path):
         "def multiply(a, b):\n    pathlib.Path('started').touch()\n    time.sleep(60)\n    return a * b\n"
     )
     command = [BIN, "characterise", "slow_design:multiply", "--a", "8u", "-o", "x.json"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+    # a shell starts background jobs with the signal ignored, and children inherit that
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=tmp_path, stdout=pipe, stderr=pipe, preexec_fn=heed) as running:
         deadline = time.monotonic() + 60
         while not (tmp_path / "started").exists() and time.monotonic() < deadline:
             time.sleep(0.05)

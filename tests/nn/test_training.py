@@ -65,7 +65,7 @@ def test_retraining_mends_what_the_multiplier_breaks(images):
     model = LeNet5.seeded(0, 10, 1, 4)
     train(model, images, steps=120, learning_rate=0.05)
     assert accuracy(model, images.x_test, images.y_test) > 0.9
-    approximate_(model, ApproxConfig(multiplier="ppp8s_j0k5"))
+    approximate_(model, ApproxConfig(multiplier="bam8s_h6v7"))
     calibrate(model, [images.x_train[:128]])
     before = accuracy(model, images.x_test, images.y_test)
     train(model, images, steps=60, learning_rate=0.02)

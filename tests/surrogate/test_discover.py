@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 import multipliers
+from multipliers import CallableMultiplier
 from surrogate import METHODS, FitError, discover, dumps
 from surrogate.testing import assert_certificate_holds
 
@@ -49,3 +50,26 @@ def test_certification_can_be_sampled_or_complete():
     assert discover(m, every_pair=True).is_exact
     wide = discover(multipliers.get("exact13u"))
     assert (wide.certificate.comparison, wide.certificate.n_pairs) == ("sampled", 1 << 22)
+
+
+def test_exceptions_that_the_sample_of_a_wide_table_misses_are_found():
+    """Five single products of 2**24 differ: the first factorisation misses some, the comparison tells which."""
+    base = multipliers.get("bam12u_h0v3")
+    exceptions = [(3001, 17), (5, 4090), (2222, 1111), (2222, 1112), (4001, 4001)]
+
+    def product(a, b):
+        result = base(a, b).copy()
+        for x, y in exceptions:
+            result[(a == x) & (b == y)] += 7
+        return result
+
+    multiplier = CallableMultiplier(product, base.a, base.b)
+    found = discover(multiplier)
+    assert found.is_exact
+    assert found.certificate.n_pairs == 1 << 24
+    assert all(int(found(x, y)) == int(base(x, y)) + 7 for x, y in exceptions)
+
+
+def test_no_term_is_too_few():
+    with pytest.raises(FitError, match="terms must be a positive integer, got 0"):
+        discover(multipliers.get("exact4u"), terms=0)

@@ -182,7 +182,7 @@ def test_errors_at_corners_of_wide_operands(row):
 
 def test_a_rank_above_the_limit_says_what_to_do():
     table = np.random.default_rng(0).integers(0, 100, size=(16, 16))
-    with pytest.raises(FitError, match=r"no exact surrogate of .* with 3 terms: the rank exceeds 2; raise max_terms"):
+    with pytest.raises(FitError, match=r"no exact surrogate of .* with 3 terms: the rank exceeds 2; allow more terms"):
         discover(TableMultiplier(table, "4u"), terms=3)
     with pytest.raises(FitError, match="lowrank"):
         discover(wide(lambda a, b: (a * 7919 ^ b * 104729) % 1000))
