@@ -13,14 +13,18 @@ from multipliers.errors import (
     UnknownNameError,
 )
 from multipliers.function import CallableMultiplier
+from multipliers.metrics import ErrorMetrics, error_metrics
 from multipliers.multiplier import Design, Multiplier
 from multipliers.operands import OperandFormat
+from multipliers.readers.arrays import read_array
 from multipliers.registry import create, families, get, register
 from multipliers.table import TableMultiplier
+from multipliers.writers.arrays import write_npz
 
 __all__ = [
     "CallableMultiplier",
     "Design",
+    "ErrorMetrics",
     "Multiplier",
     "OperandFormat",
     "OperandRangeError",
@@ -31,8 +35,11 @@ __all__ = [
     "TableTooLargeError",
     "UnknownNameError",
     "create",
+    "error_metrics",
     "families",
     "get",
+    "read_array",
     "register",
+    "write_npz",
 ]
 del _designs

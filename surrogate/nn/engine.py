@@ -11,8 +11,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from surrogate.nn.errors import ConversionError
 from surrogate.nn.fixed_precision import FixedPrecision
 from surrogate.nn.geometry import Convolution
 
@@ -57,6 +59,16 @@ class Engine(FixedPrecision, ABC):
     @abstractmethod
     def exact(self) -> bool:
         """Whether sums equal those of the multiplier as integers."""
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        for name, own in self._buffers.items():
+            saved = state_dict.get(prefix + name)
+            if own is not None and saved is not None and not torch.equal(saved.cpu(), own.cpu()):
+                raise ConversionError(
+                    f"the state of {prefix[:-1]!r} was saved with another surrogate or table; convert the model with "
+                    f"the configuration that it was saved with before loading"
+                )
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
 def lookup_rows(table: Tensor, index: Tensor) -> Tensor:

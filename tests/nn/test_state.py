@@ -84,6 +84,14 @@ def test_the_state_of_another_multiplier_is_refused(model):
         other.load_state_dict(model.state_dict())
 
 
+def test_the_state_of_another_surrogate_of_the_multiplier_is_refused():
+    first, second = network(), network()
+    approximate_(first, ApproxConfig(surrogate=MODEL))
+    approximate_(second, ApproxConfig(surrogate=surrogate.discover(get("bam8u_h1v5"), method="htp")))
+    with pytest.raises(ConversionError, match="saved with another surrogate"):
+        second.load_state_dict(first.state_dict())
+
+
 def test_state_moves_between_engines_of_one_multiplier():
     """Quantisers and parameters, not the tables of the engine, carry over from surrogate to table."""
     first, second = network(), network(seed=3)
