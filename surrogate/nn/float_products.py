@@ -18,6 +18,8 @@ from surrogate.nn.engine import lookup_rows
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.precision import full_precision
 
+_BLOCK_BYTES = 1 << 24
+
 
 @cache
 def convolutions_are_exact(device_type: str) -> bool:
@@ -121,7 +123,7 @@ def _multiply(table: Tensor, x: Tensor, matrices: Tensor, convolution: Convoluti
     out_h, out_w = convolution.output_size(h, w)
     groups, length, out_channels = matrices.shape
     result = torch.empty((n, out_h, out_w, groups, out_channels), dtype=table.dtype, device=x.device)
-    for images in convolution.blocks(x, table.element_size() * table.shape[1]):
+    for images in convolution.blocks(x, table.element_size() * table.shape[1], _BLOCK_BYTES):
         patches = convolution.patches(_transform(table, x[images]))
         rows = patches.shape[0] * out_h * out_w
         lanes = patches.reshape(rows, convolution.kernel[0] * convolution.kernel[1], groups, -1)

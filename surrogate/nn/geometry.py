@@ -7,9 +7,6 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-BLOCK_BYTES = 1 << 24
-"""Memory that one block of patches may take; larger batches are processed in blocks of images."""
-
 
 @dataclass(frozen=True)
 class Convolution:
@@ -54,12 +51,12 @@ class Convolution:
             (sn, sh * self.stride[0], sw * self.stride[1], sh * self.dilation[0], sw * self.dilation[1], sc),
         )
 
-    def blocks(self, x: Tensor, bytes_per_value: int) -> Iterator[slice]:
-        """Yield ranges of images whose copied patches stay within `BLOCK_BYTES`."""
+    def blocks(self, x: Tensor, bytes_per_value: int, block_bytes: int) -> Iterator[slice]:
+        """Yield ranges of images whose copied patches take at most ``block_bytes``, or of one image."""
         n, h, w, c = x.shape
         out_h, out_w = self.output_size(h, w)
         image = out_h * out_w * self.kernel[0] * self.kernel[1] * c * bytes_per_value
-        step = max(1, BLOCK_BYTES // max(1, image))
+        step = max(1, block_bytes // max(1, image))
         for start in range(0, n, step):
             yield slice(start, min(start + step, n))
 

@@ -19,6 +19,8 @@ from torch import Tensor
 from surrogate.nn.engine import lookup_rows
 from surrogate.nn.geometry import Convolution
 
+_BLOCK_BYTES = 1 << 21  # patches that stay in the second-level cache until they are multiplied
+
 _WORDS = {8: torch.int64, 4: torch.int32, 2: torch.int16, 1: torch.int8}
 
 
@@ -116,7 +118,7 @@ def sums(left: Tensor, x: Tensor, weights: Int8Weights, convolution: Convolution
     words = [(part.contiguous().view(_WORDS[part.shape[1]]).flatten(), part.shape[1]) for part in _parts(table)]
     result = torch.empty((n, out_h, out_w, groups, out_channels), dtype=torch.int32, device=x.device)
     constant = weights.constant.reshape(groups, out_channels)
-    for images in convolution.blocks(x, left.shape[1]):
+    for images in convolution.blocks(x, left.shape[1], _BLOCK_BYTES):
         index = x[images].reshape(-1)
         parts = [lookup_rows(word, index).view(torch.int8).reshape(-1, c // groups * width) for word, width in words]
         transformed = (parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)).reshape(-1, h, w, c * left.shape[1])

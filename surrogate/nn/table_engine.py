@@ -18,6 +18,7 @@ from surrogate.nn.geometry import Convolution
 
 _BLOCK_ENTRIES = 1 << 18  # entries of a specialised table: fits the second-level cache
 _BLOCK_CHANNELS = 64  # output channels of a specialised table
+_BLOCK_BYTES = 1 << 26  # patches of a block; the tables are specialised anew for each
 _BLOCK_PRODUCTS = 1 << 22  # products gathered at once where rows are too short or too few for specialised tables
 
 
@@ -80,7 +81,7 @@ class TableEngine(Engine):
         dtype = torch.float32 if lanes * self.largest < 1 << 24 else torch.float64
         result = torch.empty((n, out_h, out_w, groups, out_channels), dtype=dtype, device=x.device)
         padded = torch.nn.functional.pad(self.table, (0, 0, 0, 1))  # the last row: skipped lanes
-        for images in convolution.blocks(x, 8):
+        for images in convolution.blocks(x, 4, _BLOCK_BYTES):
             patches = convolution.patches(x[images])
             rows = patches.shape[0] * out_h * out_w
             block = torch.empty((rows, groups, out_channels), dtype=dtype, device=x.device)
