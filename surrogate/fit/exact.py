@@ -29,7 +29,7 @@ from surrogate.model import Term
 _PRIME = (1 << 62) - 57  # residues and their differences fit int64
 _PROBES = 256  # rows and columns of the first probe of a wide table
 _ROUNDS = 64
-_FULL = 64  # above this rank a matrix of full rank is taken as it is: a reduced basis takes long and gains nothing
+_REDUCIBLE = 32  # above this rank rows of the matrix itself are a basis if they can: reducing one takes long
 _LIFT = 1 << 60  # integers are recovered from their residues while smaller than this
 _TOO_LARGE = "the factors are too large for 64-bit arithmetic; take method='lowrank', or simulate by table"
 
@@ -90,15 +90,27 @@ def factorise(entries: Entries, shape: tuple[int, int], max_rank: int, include: 
     rows, columns = _cross(checked, shape, max_rank, include)
     if len(rows) == 0:
         return IntegerFactors(np.zeros((shape[0], 0), dtype=np.int64), np.zeros((0, shape[1]), dtype=np.int64))
-    if len(rows) == min(shape) > _FULL:
-        matrix, identity = checked(*np.ogrid[: shape[0], : shape[1]]), np.eye(min(shape), dtype=np.int64)
-        return IntegerFactors(matrix, identity) if shape[1] <= shape[0] else IntegerFactors(identity, matrix)
     tall = checked(np.arange(shape[0])[:, None], columns[None, :])
     wide = checked(rows[:, None], np.arange(shape[1])[None, :])
-    by_rows = _lattice_factors(tall, wide, rows, columns)
-    mirrored = _lattice_factors(wide.T, tall.T, columns, rows)
-    by_columns = IntegerFactors(mirrored.right.T, mirrored.left.T)
-    return min(by_rows, by_columns, key=lambda f: (_primitive_size(f), f.largest))
+    found: list[IntegerFactors] = []
+    if len(rows) > _REDUCIBLE:
+        found = _both_ways(_selected_factors, tall, wide, rows, columns)
+    if not found:
+        found = _both_ways(_lattice_factors, tall, wide, rows, columns)
+    return min(found, key=lambda f: (_primitive_size(f), f.largest))
+
+
+def _both_ways(
+    method: Callable[[IntArray, IntArray, IntArray, IntArray], IntegerFactors | None],
+    tall: IntArray,
+    wide: IntArray,
+    rows: IntArray,
+    columns: IntArray,
+) -> list[IntegerFactors]:
+    """Factorise by rows, and by columns: the transposed matrix by rows."""
+    by_rows, mirrored = method(tall, wide, rows, columns), method(wide.T, tall.T, columns, rows)
+    by_columns = None if mirrored is None else IntegerFactors(mirrored.right.T, mirrored.left.T)
+    return [factors for factors in (by_rows, by_columns) if factors is not None]
 
 
 def _primitive_size(factors: IntegerFactors) -> int:
@@ -207,6 +219,12 @@ def _lll(vectors: IntArray) -> IntArray:
     reduced = _array(fmpz_mat(vectors.tolist()).lll())
     basis: IntArray = reduced[(reduced != 0).any(axis=1)]
     return basis
+
+
+def _selected_factors(tall: IntArray, wide: IntArray, rows: IntArray, columns: IntArray) -> IntegerFactors | None:
+    """Coordinates of all rows in the cross's own rows, if they are integers."""
+    coordinates, inside = _coordinates(tall, tall[rows])
+    return IntegerFactors(coordinates, wide) if inside.all() else None
 
 
 def _lattice_factors(tall: IntArray, wide: IntArray, rows: IntArray, columns: IntArray) -> IntegerFactors:

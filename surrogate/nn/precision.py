@@ -13,18 +13,11 @@ from typing import Any
 import torch
 
 
-def _settings() -> list[tuple[Any, str, str | bool]]:
-    """Owner, attribute and full-precision value of every setting that this torch has."""
-    backends = torch.backends
-    modern = [
-        (getattr(getattr(backends, name, None), part, None), "fp32_precision", "ieee")
-        for name, part in (("mkldnn", "matmul"), ("mkldnn", "conv"), ("cudnn", "conv"))
-    ]
-    if torch.cuda.is_available():
-        modern.append((backends.cuda.matmul, "fp32_precision", "ieee"))
-    if all(hasattr(owner, attribute) for owner, attribute, _ in modern):
-        return list(modern)
-    return [(backends.cuda.matmul, "allow_tf32", False), (backends.cudnn, "allow_tf32", False)]
+def _owners() -> list[Any]:
+    """Parts of ``torch.backends`` that choose how float32 products are computed."""
+    backends: Any = torch.backends  # not all of it is declared
+    owners = [backends.mkldnn.matmul, backends.mkldnn.conv, backends.cudnn.conv]
+    return [*owners, backends.cuda.matmul] if torch.cuda.is_available() else owners
 
 
 @contextmanager
@@ -33,9 +26,9 @@ def full_precision(device: torch.device) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(torch.autocast(device.type, enabled=False))
         stack.enter_context(torch.backends.nnpack.flags(enabled=False))  # its convolutions may be Winograd transforms
-        for owner, attribute, value in _settings():
-            before = getattr(owner, attribute)
-            if before != value:
-                stack.callback(setattr, owner, attribute, before)
-                setattr(owner, attribute, value)
+        for owner in _owners():
+            before = owner.fp32_precision
+            if before != "ieee":
+                stack.callback(setattr, owner, "fp32_precision", before)
+                owner.fp32_precision = "ieee"
         yield

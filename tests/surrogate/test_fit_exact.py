@@ -277,3 +277,16 @@ def test_the_accurate_product_is_kept_among_equals():
     assert dict(s.provenance.options)["form"] == "product + error"
     assert s.terms[0].formula() == "a b"
     assert certify(s, multipliers.get("bam8u_h0v2")) == s
+
+
+@pytest.mark.parametrize("shape", [("8u", "8u"), ("8s", "7u"), ("6u", "8s")], ids=" x ".join)
+def test_nearly_full_rank_is_exact_without_reducing_a_basis(shape):
+    a, b = map(OperandFormat.parse, shape)
+    table = np.random.default_rng(2).integers(-(1 << 15), 1 << 15, size=(a.size, b.size))
+    table[:, 5] = table[:, 6] - 2 * table[:, 7]
+    table[9] = table[3]
+    found = discover(TableMultiplier(table, a, b))
+    rank = int(np.linalg.matrix_rank(table))
+    assert rank < min(table.shape) or a.size < b.size
+    assert found.is_exact
+    assert found.n_terms == rank
