@@ -80,6 +80,17 @@ def _exactness(surrogate: Surrogate, certificate: Certificate) -> str:
     return ("yes" if certificate.every_pair else "not refuted") + how
 
 
+def residual(value: float) -> str:
+    """Write a residual in LSB; what only the rounding of floats leaves is not spelt out.
+
+    Examples
+    --------
+    >>> residual(0.0), residual(-3.58e-13), residual(-0.15)
+    ('0', '< 1e-9', '-0.15')
+    """
+    return "< 1e-9" if 0 < abs(value) < 1e-9 else number(value)
+
+
 def measures(surrogate: Surrogate) -> list[tuple[str, str]]:
     """Return the size and the certificate of a surrogate, as labels and values."""
     c = surrogate.certificate
@@ -90,9 +101,9 @@ def measures(surrogate: Surrogate) -> list[tuple[str, str]]:
         *rows,
         ("exact", _exactness(surrogate, c)),
         ("wrong products", percent(c.share_different)),
-        ("largest residual (LSB)", number(c.max_abs_residual)),
-        ("RMS residual (LSB)", number(c.rms_residual)),
-        ("bias (LSB)", number(c.residual_bias)),
+        ("largest residual (LSB)", residual(c.max_abs_residual)),
+        ("RMS residual (LSB)", residual(c.rms_residual)),
+        ("bias (LSB)", residual(c.residual_bias)),
         ("compared", compared(c)),
     ]
 

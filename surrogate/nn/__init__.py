@@ -1,4 +1,17 @@
-"""Training with approximate multipliers in PyTorch."""
+"""Training with approximate multipliers in PyTorch.
+
+Examples
+--------
+>>> import torch
+>>> model = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(72, 4))
+>>> approximate_(model, {"3": None, "_default": ApproxConfig(multiplier="drum8u_k4")})  # all but the last layer
+('0',)
+>>> calibrate(model, [torch.rand(16, 1, 8, 8)])
+>>> model(torch.rand(5, 1, 8, 8)).shape
+torch.Size([5, 4])
+>>> restore_(model)
+('0',)
+"""
 
 from surrogate.nn.config import ApproxConfig
 from surrogate.nn.conv import ApproxConv2d

@@ -11,6 +11,7 @@ through: the gradient of the accurate layer at the dequantised operands.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self, cast
@@ -37,7 +38,7 @@ class _Weights:
     sums: Tensor  # (out,), float64
 
 
-class ApproxLayer(nn.Module):
+class ApproxLayer(nn.Module, ABC):
     """What approximate layers share: quantisers, engine, modes and the rescaling of sums.
 
     Attributes
@@ -89,21 +90,21 @@ class ApproxLayer(nn.Module):
         """Whether a range of activations has been observed."""
         return self.activation_quantiser.calibrated
 
+    @abstractmethod
     def convolution(self) -> Convolution:
         """Geometry of the sums."""
-        raise NotImplementedError
 
+    @abstractmethod
     def accurate(self, x: Tensor) -> Tensor:
         """Compute the accurate float layer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def to_lanes(self, x: Tensor) -> Tensor:
         """Bring activations to ``(batch, height, width, channels)``, unpadded."""
-        raise NotImplementedError
 
+    @abstractmethod
     def from_sums(self, y: Tensor, like: Tensor) -> Tensor:
         """Bring ``(batch, height, width, channels)`` to the layer's output shape."""
-        raise NotImplementedError
 
     def padding_width(self) -> tuple[int, int, int, int]:
         """Lanes of zeros to add left, right, above and below."""
@@ -113,9 +114,9 @@ class ApproxLayer(nn.Module):
         """Pad with values of the input itself (reflect, replicate, circular), where the layer is told to."""
         return x
 
+    @abstractmethod
     def check_input(self, x: Tensor) -> None:
         """Raise unless ``x`` has the layer's features or channels."""
-        raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the layer as its mode says."""
