@@ -69,12 +69,46 @@ def shifts(factor: Tensor) -> Tensor:
     return torch.where(high > 127, high - 127, torch.where(low < -128, low + 128, 0))
 
 
-def overflow_bound(left: Tensor, right: Tensor) -> int:
-    """Largest magnitude that one lane adds to any of the int32 sums."""
-    a, b = left - shifts(left), right - shifts(right)
-    product = (a.abs().amax(dim=0) * b.abs().amax(dim=0)).sum()
-    column = (a.abs().amax(dim=0) * shifts(right).abs()).sum()
-    return int(torch.maximum(product, column))
+@dataclass(frozen=True)
+class Int8Factors:
+    """Factors shifted into int8, and what follows from them alone.
+
+    Attributes
+    ----------
+    words : tuple of Tensor
+        Shifted left factors, ``(activation values + 1, width)`` for each machine word; the last row, for skipped
+        lanes, undoes the shift.
+    columns : tuple of Tensor
+        Shifted right factors, ``(weight values + 1, width)``; the last row is the column whose sum is subtracted.
+    constant : Tensor
+        ``sum_j s_j h_j`` for each weight value.
+    has_column : bool
+        Whether the right factors are shifted, so that the column is needed.
+    lane_bound : int
+        No int32 sum, and no intermediate one, exceeds this per lane.
+    """
+
+    words: tuple[Tensor, ...]
+    columns: tuple[Tensor, ...]
+    constant: Tensor
+    has_column: bool
+    lane_bound: int
+
+    @classmethod
+    def of(cls, left: Tensor, right: Tensor) -> Int8Factors:
+        """Shift integer factors for which `fits_int8` holds."""
+        s, t = shifts(left), shifts(right)
+        constant = right @ s
+        a, b = (left - s).abs().amax(dim=0), (right - t).abs().amax(dim=0)
+        bound = int((a * b).sum() + (a * t.abs()).sum() + constant.abs().max())
+        words = _parts(torch.cat([left - s, -s[None]]).to(torch.int8))
+        columns = _parts(torch.cat([right - t, -t[None]]).to(torch.int8))  # -128 fits int8 where 128 does not
+        return cls(tuple(words), tuple(columns), constant, bool((t != 0).any()), bound)
+
+    @property
+    def terms(self) -> int:
+        """Number of products."""
+        return sum(word.shape[1] for word in self.words)
 
 
 @dataclass(frozen=True)
@@ -93,35 +127,30 @@ class Int8Weights:
     constant: Tensor
 
 
-def prepare(left: Tensor, right: Tensor, w: Tensor, groups: int) -> Int8Weights:
+def prepare(factors: Int8Factors, w: Tensor, groups: int) -> Int8Weights:
     """Transform weights; arguments as in `surrogate.nn.engine.Engine.prepare`."""
     lanes, per_group = w[0].numel(), w.shape[0] // groups
-    shift_left, shift_right = shifts(left), shifts(right)
-    constant = lookup_rows(right @ shift_left, w).reshape(-1, lanes).sum(dim=1)
+    constant = lookup_rows(factors.constant, w).reshape(-1, lanes).sum(dim=1)
     grouped = w.reshape(groups, per_group, *w.shape[1:])
-    if bool((shift_right != 0).any()):  # the column whose sum is subtracted: -t fits int8 where t does not
-        grouped = torch.cat([grouped, torch.full_like(grouped[:, :1], right.shape[0])], dim=1)
-    table = torch.cat([right - shift_right, -shift_right[None]]).to(torch.int8)
-    columns = torch.cat([lookup_rows(part, grouped).flatten(4) for part in _parts(table)], dim=4)
+    if factors.has_column:
+        grouped = torch.cat([grouped, torch.full_like(grouped[:, :1], len(factors.constant))], dim=1)
+    columns = torch.cat([lookup_rows(part, grouped).flatten(4) for part in factors.columns], dim=4)
     matrices = tuple(m.reshape(m.shape[0], -1).T.contiguous() for m in columns)
     return Int8Weights(matrices, constant.to(torch.int32))
 
 
-def sums(left: Tensor, x: Tensor, weights: Int8Weights, convolution: Convolution) -> Tensor:
+def sums(factors: Int8Factors, x: Tensor, weights: Int8Weights, convolution: Convolution) -> Tensor:
     """Sum products in int32; arguments as in `surrogate.nn.engine.Engine.sums`."""
     n, h, w, c = x.shape
     out_h, out_w = convolution.output_size(h, w)
     groups = len(weights.matrices)
     out_channels = weights.constant.numel() // groups
-    shift = shifts(left)
-    table = torch.cat([left - shift, -shift[None]]).to(torch.int8)  # the last row: skipped lanes
-    words = [(part.contiguous().view(_WORDS[part.shape[1]]).flatten(), part.shape[1]) for part in _parts(table)]
     result = torch.empty((n, out_h, out_w, groups, out_channels), dtype=torch.int32, device=x.device)
     constant = weights.constant.reshape(groups, out_channels)
-    for images in convolution.blocks(x, left.shape[1], _BLOCK_BYTES):
+    for images in convolution.blocks(x, factors.terms, _BLOCK_BYTES):
         index = x[images].reshape(-1)
-        parts = [lookup_rows(word, index).view(torch.int8).reshape(-1, c // groups * width) for word, width in words]
-        transformed = (parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)).reshape(-1, h, w, c * left.shape[1])
+        parts = [_lookup_words(word, index).reshape(-1, c // groups * word.shape[1]) for word in factors.words]
+        transformed = (parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)).reshape(-1, h, w, c * factors.terms)
         patches = convolution.patches(transformed)
         patches = patches.reshape(*patches.shape[:5], groups, -1)
         for group, matrix in enumerate(weights.matrices):
@@ -129,16 +158,21 @@ def sums(left: Tensor, x: Tensor, weights: Int8Weights, convolution: Convolution
             product = multiply(lanes, matrix).reshape(-1, out_h, out_w, matrix.shape[1])
             target = result[images, :, :, group]
             torch.add(product[..., :out_channels], constant[group], out=target)
-            if matrix.shape[1] > out_channels:
+            if factors.has_column:
                 target -= product[..., out_channels:]
     return result.reshape(n, out_h, out_w, groups * out_channels)
 
 
+def _lookup_words(table: Tensor, index: Tensor) -> Tensor:
+    """Read rows of 1, 2, 4 or 8 bytes, each as one word."""
+    return table.view(_WORDS[table.shape[1]]).flatten().index_select(0, index).view(torch.int8)
+
+
 def _parts(factors: Tensor) -> list[Tensor]:
-    """Split columns into parts whose widths are machine words, widest first."""
+    """Split columns into contiguous parts whose widths are machine words, widest first."""
     parts, start = [], 0
     for width in _WORDS:
         while factors.shape[1] - start >= width:
-            parts.append(factors[:, start : start + width])
+            parts.append(factors[:, start : start + width].contiguous())
             start += width
     return parts

@@ -18,7 +18,7 @@ from surrogate.nn.engine import Engine
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.float_products import FloatWeights
 from surrogate.nn.geometry import Convolution
-from surrogate.nn.int8_products import Int8Weights
+from surrogate.nn.int8_products import Int8Factors, Int8Weights
 
 ARITHMETIC_CHOICES = ("auto", "int8", "float32", "float64")
 
@@ -69,7 +69,7 @@ class SurrogateEngine(Engine):
         float32 = ARITHMETICS["float32"]
         self.fits_float32 = self.integer and float32.holds(factors.left) and float32.holds(factors.right)
         self.fits_int8 = self.integer and int8_products.fits_int8(left) and int8_products.fits_int8(right)
-        self.int8_bound = int8_products.overflow_bound(left, right) if self.fits_int8 else 0
+        self._int8_factors: Int8Factors | None = None
         if arithmetic == "int8" and not self.fits_int8:
             raise ExactnessError("int8 cannot hold the factors, even shifted; use arithmetic='auto'")
         if arithmetic == "float32" and self.integer and not self.fits_float32:
@@ -99,7 +99,7 @@ class SurrogateEngine(Engine):
         lanes = channels * pixels
         largest = lanes * self.product_bound
         if self.arithmetic in ("auto", "int8"):
-            holds = self.fits_int8 and max(largest, lanes * self.int8_bound) < 1 << 31 and self._int8_works(device)
+            holds = self.fits_int8 and self._int8_works(device) and lanes * self._int8().lane_bound < 1 << 31
             if holds and (groups <= _MOST_GROUPS or self.arithmetic == "int8"):
                 return "int8", channels
             if self.arithmetic == "int8":
@@ -121,15 +121,21 @@ class SurrogateEngine(Engine):
         # CUDA's int8 product has shape rules of its own; float32 is exact there too.
         return device.type == "cpu" and int8_products.int8_products_are_exact("cpu")
 
+    def _int8(self) -> Int8Factors:
+        """Shifted factors, made when first needed."""
+        if self._int8_factors is None or self._int8_factors.constant.device != self.left.device:
+            self._int8_factors = Int8Factors.of(self.left, self.right)
+        return self._int8_factors
+
     def prepare(self, w: Tensor, groups: int) -> Int8Weights | FloatWeights:
         """Transform the weights; see `Engine.prepare`."""
         arithmetic, channels = self.choose(w.shape[3], w.shape[1] * w.shape[2], groups, w.device)
         if arithmetic == "int8":
-            return int8_products.prepare(self.left, self.right, w, groups)
+            return int8_products.prepare(self._int8(), w, groups)
         return float_products.prepare(self.right, w, groups, getattr(torch, arithmetic), channels)
 
     def sums(self, x: Tensor, prepared: Int8Weights | FloatWeights, convolution: Convolution) -> Tensor:
         """See `Engine.sums`."""
         if isinstance(prepared, Int8Weights):
-            return int8_products.sums(self.left, x, prepared, convolution)
+            return int8_products.sums(self._int8(), x, prepared, convolution)
         return float_products.sums(self.left, x, prepared, convolution)
