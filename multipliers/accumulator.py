@@ -265,6 +265,20 @@ class ErrorAccumulator:
         low, high = self._ratio_range
         self._ratio_range = float(np.fmin(low, ratio.min())), float(np.fmax(high, ratio.max()))
 
+    def merge(self, other: ErrorAccumulator) -> None:
+        """Add what another accumulator of the same settings has collected."""
+        self._n_pairs += other._n_pairs
+        for name, terms in other._sums.items():
+            self._sums.setdefault(name, []).extend(terms)
+        self._errors.merge(other._errors)
+        self._ratios.merge(other._ratios)
+        if other._error_range is not None:
+            low, high = other._error_range
+            seen = self._error_range or (low, high)
+            self._error_range = min(low, seen[0]), max(high, seen[1])
+        lows, highs = zip(self._ratio_range, other._ratio_range, strict=True)
+        self._ratio_range = float(np.fmin(*lows)), float(np.fmax(*highs))
+
     def _sum(self, name: str, value: float) -> None:
         self._sums.setdefault(name, []).append(value)
 

@@ -24,6 +24,8 @@ from multipliers.accumulator import (
 from multipliers.distributions import normalised_weights, weighted_pairs
 from multipliers.errors import ParameterError
 from multipliers.multiplier import Multiplier
+from multipliers.operands import IntArray
+from multipliers.parallel import map_in_order
 from multipliers.sums import MAX_TERMS
 
 __all__ = [
@@ -60,6 +62,7 @@ def error_metrics(
     sample: int | None = None,
     relative: Relative = "nonzero",
     normaliser: Normaliser = "2^(n+m)",
+    workers: int | None = None,
     progress: Progress | None = None,
 ) -> ErrorMetrics:
     """Measure the error of a multiplier.
@@ -81,6 +84,9 @@ def error_metrics(
         Convention of ``mre``: over the pairs with P != 0, or abs(E)/max(1, abs(P)) over all.
     normaliser : {"2^(n+m)", "2^(n+m)-1", "largest exact product"}
         What ``nmed`` divides ``mae`` by.
+    workers : int, optional
+        Threads that compare every pair of a wide multiplier; by default one per processor. The result does not depend
+        on it. A multiplier whose function must not run twice at a time needs ``workers=1``.
     progress : callable, optional
         Called as ``progress(pairs_done, pairs_in_all)``.
 
@@ -91,8 +97,8 @@ def error_metrics(
     Raises
     ------
     ParameterError
-        For weights that are not a distribution over the format, an unknown name, or ``sample`` below 1 or beside
-        another comparison.
+        For weights that are not a distribution over the format, an unknown name, ``workers`` below 1, or ``sample``
+        below 1 or beside another comparison.
 
     Examples
     --------
@@ -117,17 +123,22 @@ def error_metrics(
                 progress(start + size, n_pairs)
         result = accumulator.result(comparison)
         return replace(result, weighted=True, wmed=result.mae) if weighted else result
-    accumulator = ErrorAccumulator(
-        multiplier.a, multiplier.b, weighted=weighted, relative=relative, normaliser=normaliser
-    )
-    b, done = multiplier.b.values(), 0
-    for a, products in multiplier.blocks(MAX_TERMS):
+    b = multiplier.b.values()
+
+    def collect(a: IntArray) -> ErrorAccumulator:
         weights = None if p is None or q is None else p[a - multiplier.a.minimum, None] * q
-        accumulator.add(a[:, None] * b, products, weights)
-        done += products.size
+        part = ErrorAccumulator(multiplier.a, multiplier.b, weighted=weighted, relative=relative, normaliser=normaliser)
+        part.add(a[:, None] * b, multiplier(a[:, None], b), weights)
+        return part
+
+    total = ErrorAccumulator(multiplier.a, multiplier.b, weighted=weighted, relative=relative, normaliser=normaliser)
+    blocks, done = multiplier.row_blocks(MAX_TERMS), 0
+    for a, part in zip(blocks, map_in_order(collect, blocks, workers), strict=True):
+        total.merge(part)
+        done += a.size * b.size
         if progress is not None:
             progress(done, multiplier.n_pairs)
-    return accumulator.result(comparison)
+    return total.result(comparison)
 
 
 def choose_comparison(multiplier: Multiplier, comparison: Comparison | None, sample: int | None) -> Comparison:

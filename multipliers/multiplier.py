@@ -97,10 +97,14 @@ class Multiplier(ABC):
         A block holds at least one row, whatever its length.
         """
         b = self.b.values()[None, :]
-        rows = max(1, max_pairs // self.b.size)
-        for start in range(self.a.minimum, self.a.maximum + 1, rows):
-            a = np.arange(start, min(start + rows, self.a.maximum + 1), dtype=np.int64)
+        for a in self.row_blocks(max_pairs):
             yield a, self(a[:, None], b)
+
+    def row_blocks(self, max_pairs: int = 1 << 20) -> list[IntArray]:
+        """Values of ``a`` in blocks whose rows hold at most ``max_pairs`` entries, or are single rows."""
+        rows = max(1, max_pairs // self.b.size)
+        stop = self.a.maximum + 1
+        return [np.arange(i, min(i + rows, stop), dtype=np.int64) for i in range(self.a.minimum, stop, rows)]
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the canonical table: int64, little-endian, C order, natural operand order.

@@ -29,7 +29,14 @@ class Moments:
         weight = float(x.size if w is None else w.sum())
         mean = float((x if w is None else w * x).sum()) / weight
         squared = np.square(x - mean)
-        deviation = float((squared if w is None else w * squared).sum())
+        self._combine(weight, mean, float((squared if w is None else w * squared).sum()))
+
+    def merge(self, other: Moments) -> None:
+        """Add what another has collected."""
+        if other.weight:
+            self._combine(other.weight, other.mean, other._deviation)
+
+    def _combine(self, weight: float, mean: float, deviation: float) -> None:
         step, total = mean - self.mean, self.weight + weight
         self._deviation += deviation + step * step * (self.weight * weight / total)
         self.mean += step * (weight / total)

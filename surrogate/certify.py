@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from multipliers.multiplier import MAX_TABLE_ENTRIES, Multiplier, sample_pairs
 from multipliers.operands import IntArray
+from multipliers.parallel import map_in_order
 from surrogate.basis import FactorArray
 from surrogate.certificate import Certificate
 from surrogate.errors import SurrogateError
@@ -18,7 +20,8 @@ from surrogate.model import Surrogate
 Progress = Callable[[int, int], None]
 """Called with (pairs done, pairs in all) after each block."""
 
-_BLOCK = 1 << 20
+_EXHAUSTIVE = 1 << 20  # pairs up to which a comparison of all is called exhaustive rather than streamed
+_BLOCK = 1 << 18
 _SAMPLE_OFFSET = 1 << 40  # samples that certify share no pair index with those that a fit or a fingerprint uses
 
 
@@ -27,6 +30,7 @@ def certify(
     multiplier: Multiplier,
     *,
     sample: int | None = None,
+    workers: int | None = None,
     progress: Progress | None = None,
 ) -> Surrogate:
     """Return ``surrogate`` with a certificate measured against ``multiplier``.
@@ -41,6 +45,8 @@ def certify(
         Compare this many reproducible random pairs instead of all of them; the certificate then says "sampled" and
         is never exact. By default every pair is compared, in blocks, up to any width (2**24 pairs take about a
         second, 2**32 minutes).
+    workers : int, optional
+        Threads; one per processor by default. The certificate does not depend on it.
     progress : callable, optional
         ``progress(pairs_done, pairs_in_all)`` after each block.
 
@@ -65,34 +71,24 @@ def certify(
         )
     if sample is not None and sample < 1:
         raise SurrogateError(f"sample must be a positive number of pairs, got {sample}")
-    residuals: Iterator[NDArray[np.float64]]
-    if sample is None:
-        residuals = (residual for _, residual in _all_residuals(surrogate, multiplier))
-    else:
-        residuals = (residual for _, _, residual in _sampled(surrogate, multiplier, sample))
     n_all = multiplier.n_pairs if sample is None else sample
-    n_pairs = n_different = 0
-    largest = 0.0
-    sums: list[tuple[float, float, float]] = []
-    for residual in residuals:
-        magnitude = np.abs(residual)
-        n_pairs += residual.size
-        n_different += int((magnitude >= 0.5).sum())
-        largest = max(largest, float(magnitude.max()))
-        sums.append((float(residual.sum()), float(magnitude.sum()), float(np.square(residual).sum())))
+    parts: list[_Summary] = []
+    done = 0
+    for part in _differences(surrogate, multiplier, sample, _summarise, workers):
+        parts.append(part)
+        done += part.n_pairs
         if progress is not None:
-            progress(n_pairs, n_all)
-    total, total_abs, total_square = (math.fsum(column) for column in zip(*sums, strict=True))
-    comparison = "sampled" if sample is not None else "exhaustive" if n_all <= _BLOCK else "streamed"
+            progress(done, n_all)
+    comparison = "sampled" if sample is not None else "exhaustive" if n_all <= _EXHAUSTIVE else "streamed"
     return surrogate.with_certificate(
         Certificate(
             comparison=comparison,
-            n_pairs=n_pairs,
-            n_different=n_different,
-            max_abs_residual=largest,
-            mean_abs_residual=total_abs / n_pairs,
-            rms_residual=math.sqrt(total_square / n_pairs),
-            residual_bias=total / n_pairs,
+            n_pairs=done,
+            n_different=sum(part.n_different for part in parts),
+            max_abs_residual=max(part.largest for part in parts),
+            mean_abs_residual=math.fsum(part.absolute for part in parts) / done,
+            rms_residual=math.sqrt(math.fsum(part.squared for part in parts) / done),
+            residual_bias=math.fsum(part.total for part in parts) / done,
         )
     )
 
@@ -107,17 +103,13 @@ def different_pairs(
     a, b : ndarray of int64
         At most ``most`` values of either operand, spread over all that differ.
     """
-    found: list[tuple[IntArray, IntArray]] = []
-    if sample is None:
-        for rows, residual in _all_residuals(surrogate, multiplier):
-            i, j = np.nonzero(residual)
-            chosen = _spread(len(i), most)
-            found.append((rows[i[chosen]], j[chosen] + multiplier.b.minimum))
-    else:
-        for a, b, residual in _sampled(surrogate, multiplier, sample):
-            i = np.flatnonzero(residual)
-            chosen = i[_spread(len(i), most)]
-            found.append((a[chosen], b[chosen]))
+
+    def differing(a: IntArray, b: IntArray, difference: FactorArray) -> tuple[IntArray, IntArray]:
+        at = np.nonzero(difference)
+        chosen = tuple(i[_spread(len(i), most)] for i in at)
+        return np.broadcast_to(a, difference.shape)[chosen], np.broadcast_to(b, difference.shape)[chosen]
+
+    found = list(_differences(surrogate, multiplier, sample, differing))
     all_a, all_b = (np.concatenate(values) for values in zip(*found, strict=True))
     chosen = _spread(len(all_a), most)
     return all_a[chosen], all_b[chosen]
@@ -128,31 +120,67 @@ def _spread(n: int, most: int) -> IntArray:
     return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64))
 
 
-def _as_float(difference: FactorArray) -> NDArray[np.float64]:
-    return difference.astype(np.float64)
+@dataclass(frozen=True)
+class _Summary:
+    """What is kept of the residuals of one block."""
+
+    n_pairs: int
+    n_different: int = 0
+    largest: float = 0.0
+    total: float = 0.0
+    absolute: float = 0.0
+    squared: float = 0.0
 
 
-def _all_residuals(surrogate: Surrogate, multiplier: Multiplier) -> Iterator[tuple[IntArray, NDArray[np.float64]]]:
-    """Yield values of ``a`` and the residuals of their rows; terms are evaluated through their tabulated factors."""
-    factors = [
+def _summarise(a: IntArray, b: IntArray, difference: FactorArray) -> _Summary:
+    if not difference.any():  # the usual case of an exact surrogate
+        return _Summary(difference.size)
+    residual = difference.astype(np.float64)
+    magnitude = np.abs(residual)
+    return _Summary(
+        n_pairs=residual.size,
+        n_different=int((magnitude >= 0.5).sum()),
+        largest=float(magnitude.max()),
+        total=float(residual.sum()),
+        absolute=float(magnitude.sum()),
+        squared=float(np.square(residual).sum()),
+    )
+
+
+Result = TypeVar("Result")
+
+
+def _differences(
+    surrogate: Surrogate,
+    multiplier: Multiplier,
+    sample: int | None,
+    use: Callable[[IntArray, IntArray, FactorArray], Result],
+    workers: int | None = None,
+) -> Iterator[Result]:
+    """Apply ``use(a, b, surrogate(a, b) - multiplier(a, b))`` to blocks of all pairs, or of a sample, in order."""
+    if sample is not None:
+
+        def drawn(start: int) -> Result:
+            a, b = sample_pairs(surrogate.a, surrogate.b, min(_BLOCK, sample - start), start=_SAMPLE_OFFSET + start)
+            return use(a, b, surrogate(a, b) - multiplier(a, b))
+
+        return map_in_order(drawn, range(0, sample, _BLOCK), workers)
+
+    b = surrogate.b.values()[None, :]
+    dtype = np.int64 if surrogate.is_integer else np.float64
+    factors = [  # tabulated once, so that a block costs one outer product a term
         (term.coefficient, term.a.tabulate(surrogate.a), term.b.tabulate(surrogate.b)) for term in surrogate.terms
     ]
-    dtype = np.int64 if surrogate.is_integer else np.float64
-    for a, products in multiplier.blocks(_BLOCK):
-        rows = slice(int(a[0]) - surrogate.a.minimum, int(a[-1]) - surrogate.a.minimum + 1)
-        model: FactorArray = np.zeros(products.shape, dtype=dtype)
+
+    def rows(values: IntArray) -> Result:
+        index = values - surrogate.a.minimum
+        model: FactorArray = np.zeros((values.size, surrogate.b.size), dtype=dtype)
         for coefficient, left, right in factors:
-            model += (coefficient * left[rows])[:, None] * right[None, :]
-        yield a, _as_float(model - products)
+            model += np.multiply.outer(coefficient * left[index], right)
+        a = values[:, None]
+        return use(a, b, model - multiplier(a, b))
 
-
-def _sampled(
-    surrogate: Surrogate, multiplier: Multiplier, sample: int
-) -> Iterator[tuple[IntArray, IntArray, NDArray[np.float64]]]:
-    """Yield random operand pairs and their residuals."""
-    for start in range(0, sample, _BLOCK):
-        a, b = sample_pairs(surrogate.a, surrogate.b, min(_BLOCK, sample - start), start=_SAMPLE_OFFSET + start)
-        yield a, b, _as_float(surrogate(a, b) - multiplier(a, b))
+    return map_in_order(rows, multiplier.row_blocks(_BLOCK), workers)
 
 
 def default_sample(multiplier: Multiplier) -> int | None:

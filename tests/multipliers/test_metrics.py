@@ -350,3 +350,33 @@ def test_twelve_bits_streamed_in_full():
     assert (streamed.comparison, streamed.n_pairs) == ("streamed", 1 << 24)
     assert streamed.mean_error == int(table.sum()) / (1 << 24)
     assert streamed.wce == np.abs(table).max()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_threads_change_nothing(weighted):
+    m = get("bam11x10u_h1v6")
+    weights = np.arange(1.0, m.a.size + 1) if weighted else None
+    one, many = (error_metrics(m, weights_a=weights, comparison="streamed", workers=workers) for workers in (1, 3))
+    assert one == many
+    assert one.n_pairs == m.n_pairs
+    steps = []
+    error_metrics(m, comparison="streamed", workers=2, progress=lambda done, total: steps.append((done, total)))
+    assert steps == sorted(steps)
+    assert steps[-1] == (m.n_pairs, m.n_pairs)
+
+
+def test_an_error_in_a_thread_is_raised():
+    def product(a, b):
+        if (a == 1500).any():
+            raise ZeroDivisionError("in the user's function")
+        return a * b
+
+    m = CallableMultiplier(product, OperandFormat(11), OperandFormat(11))
+    with pytest.raises(ZeroDivisionError, match="in the user's function"):
+        error_metrics(m, workers=2)
+
+
+@pytest.mark.parametrize("workers", [0, -1, 1.5, True])
+def test_workers_are_checked(workers):
+    with pytest.raises(ParameterError, match="workers must be a number of threads"):
+        error_metrics(get("exact4u"), workers=workers)

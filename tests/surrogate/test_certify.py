@@ -130,7 +130,7 @@ def test_progress_counts_pairs():
     m, calls = multipliers.get("exact11u"), []
     certify(discover(m), m, progress=lambda done, total: calls.append((done, total)))
     assert calls[-1] == (1 << 22, 1 << 22)
-    assert [done for done, _ in calls] == [1 << 20, 2 << 20, 3 << 20, 1 << 22]
+    assert [done for done, _ in calls] == [i << 18 for i in range(1, 17)]
 
 
 def test_refusals():
@@ -140,3 +140,11 @@ def test_refusals():
         certify(s, multipliers.get("drum4u_k3"))
     with pytest.raises(SurrogateError, match="positive number of pairs"):
         certify(s, m, sample=0)
+
+
+def test_threads_change_nothing():
+    m = multipliers.get("mitchell11u")
+    s = discover(m, method="htp")
+    one, many = (certify(s, m, workers=workers).certificate for workers in (1, 3))
+    assert one == many
+    assert one.n_different > 0
