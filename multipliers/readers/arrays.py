@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import zipfile
 import zlib
@@ -14,12 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from multipliers.errors import ParameterError, TableError, UnknownNameError
+from multipliers.lint import clearly_best, rank_layouts
 from multipliers.multiplier import MAX_TABLE_ENTRIES
-from multipliers.operands import MAX_BITS, OperandFormat
+from multipliers.operands import OperandFormat
+from multipliers.readers.layout import layouts
 from multipliers.table import TableMultiplier, integer_table
-
-CLEARLY_BEST = 0.6
-"""A guess of signedness needs an error norm below this share of the runner-up's and of the exact product's norm."""
 
 _RESERVED = ("a", "b", "name")
 
@@ -93,10 +91,8 @@ def read_array(
 def guess_formats(table: ArrayLike) -> tuple[OperandFormat, OperandFormat]:
     """Guess the operand formats of a table in natural order: widths from its shape, signs from its products.
 
-    The table is compared with the exact product under the four combinations of signs. The one with the smallest error
-    norm, ``sqrt(sum (F - a b)**2)``, is taken if that norm is below 0.6 of every other's and below 0.6 of the norm of
-    the exact product. The lossiest circuits of EvoApproxLib reach 0.52 and 0.49; a table in another order of its
-    operands' values lies above 0.85 of the exact product's norm.
+    The table is compared with the exact product under the four combinations of signs, and the nearest is taken if it is
+    clearly so, see `multipliers.lint.clearly_best`.
 
     Raises
     ------
@@ -111,26 +107,15 @@ def guess_formats(table: ArrayLike) -> tuple[OperandFormat, OperandFormat]:
     (OperandFormat(bits=4, signed=True), OperandFormat(bits=3, signed=False))
     """
     products = integer_table(table)
-    widths = [size.bit_length() - 1 for size in products.shape]
-    if any(not 1 <= n <= MAX_BITS or size != 1 << n for n, size in zip(widths, products.shape, strict=True)):
+    candidates = rank_layouts(products, layouts((products.shape[0], products.shape[1]), orders=("natural",)))
+    best = candidates[0].layout
+    if clearly_best(candidates) is None:
         raise TableError(
-            f"a table has one row per value of a and one column per value of b, so powers of two (from 2) of each; "
-            f"this array has shape {products.shape}"
+            f"cannot tell the signs of the operands: the table is nearest to {best.a} x {best.b} products, at "
+            f"{candidates[0].residual:.0%} of their norm, and next to {candidates[1].layout.a} x "
+            f"{candidates[1].layout.b}; pass a= and b=, such as a='{best.a}', b='{best.b}'"
         )
-    F = products.astype(np.float64)
-    scored: list[tuple[float, float, OperandFormat, OperandFormat]] = []
-    for sign_a, sign_b in itertools.product((False, True), repeat=2):
-        a, b = OperandFormat(widths[0], sign_a), OperandFormat(widths[1], sign_b)
-        P = np.multiply.outer(a.values().astype(np.float64), b.values().astype(np.float64))
-        scored.append((float(np.linalg.norm(F - P)), float(np.linalg.norm(P)), a, b))
-    scored.sort(key=lambda score: score[0])
-    (best, exact, a, b), (runner_up, *_) = scored[:2]
-    if best > CLEARLY_BEST * min(runner_up, exact):
-        raise TableError(
-            f"cannot tell the signs of the operands: the table is nearest to {a} x {b} products, at {best / exact:.0%} "
-            f"of their norm, and next to {scored[1][2]} x {scored[1][3]}; pass a= and b=, such as a='{a}', b='{b}'"
-        )
-    return a, b
+    return best.a, best.b
 
 
 def _read_npz(file: IO[bytes], path: str, key: str | None) -> tuple[NDArray[Any], dict[str, str]]:
