@@ -29,3 +29,41 @@ def keep_leading_bits(x: IntArray, k: int) -> IntArray:
     """
     shift = np.maximum(leading_one(x) - (k - 1), 0)
     return (x >> shift) << shift
+
+
+def fraction_bits(x: IntArray, bits: int) -> IntArray:
+    """First ``bits`` bits of the mantissa ``x / 2**floor(log2 x) - 1`` of each ``x > 0``, as an integer.
+
+    Shorter mantissas are followed by zeros, longer ones truncated.
+
+    Examples
+    --------
+    >>> fraction_bits(np.array([1, 3, 0b10110]), 3)
+    array([0, 4, 3])
+    """
+    k = leading_one(x)
+    residue = x - (np.int64(1) << k)
+    return scale_floor(residue, bits - k)
+
+
+def scale_floor(x: IntArray, exponent: IntArray | int) -> IntArray:
+    """``floor(x * 2**exponent)``, elementwise, for exponents of either sign.
+
+    Examples
+    --------
+    >>> scale_floor(np.array([5, 5, -5]), np.array([2, -1, -1]))
+    array([20,  2, -3])
+    """
+    return np.where(np.asarray(exponent) < 0, x >> np.clip(-exponent, 0, 63), x << np.maximum(exponent, 0))
+
+
+def nearest_power(x: IntArray) -> IntArray:
+    """Power of two nearest to each ``x > 0``, ties upwards (``3 -> 4``); 0 where ``x`` is 0.
+
+    Examples
+    --------
+    >>> nearest_power(np.array([0, 1, 2, 3, 5, 6, 12, 11]))
+    array([ 0,  1,  2,  4,  4,  8, 16,  8])
+    """
+    power = np.int64(1) << leading_one(x)
+    return np.where(x == 0, 0, np.where(2 * x >= 3 * power, 2 * power, power))

@@ -12,9 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from multipliers.bits import keep_leading_bits, leading_one
-from multipliers.designs.signs import MagnitudeDesign
-from multipliers.errors import ParameterError
-from multipliers.multiplier import Design
+from multipliers.designs.signs import ComplementDesign, MagnitudeDesign
 from multipliers.operands import IntArray, OperandFormat
 from multipliers.registry import register
 
@@ -68,7 +66,7 @@ class Mitchell(MagnitudeDesign):
 
 @register
 @dataclass(frozen=True)
-class TruncatedMitchell(Design):
+class TruncatedMitchell(ComplementDesign):
     """Mitchell's multiplier on the ``w`` leading bits of each operand (Mitch-w).
 
     With ``T(x)`` the ``w`` leading bits of ``x`` (the bits below cleared; ``x < 2**w`` unchanged),
@@ -122,26 +120,7 @@ class TruncatedMitchell(Design):
     def __post_init__(self) -> None:
         self._check_widths()
         self._check_parameter("kept_bits", 1, max(self.a.bits, self.b.bits))
-        if self.a.signed or self.b.signed:
-            if self.complement is None:
-                raise ParameterError(
-                    f"{type(self).__name__} of {self.a} x {self.b} operands needs a sign rule: complement=1 "
-                    f"(ones' complement, as published) or complement=2 (magnitude); 'c1' or 'c2' in a label"
-                )
-            self._check_parameter("complement", 1, 2)
-        elif self.complement is not None:
-            raise ParameterError(
-                f"{type(self).__name__}: complement is the rule for signs, and {self.a} x {self.b} operands have "
-                f"none; leave it out"
-            )
-
-    def _product(self, a: IntArray, b: IntArray) -> IntArray:
-        negative = (a < 0) != (b < 0)
-        if self.complement != 1:
-            product = self._core(np.abs(a), np.abs(b))
-            return np.where(negative, -product, product)
-        product = self._core(*(np.maximum(np.where(x < 0, ~x, x), 1) for x in (a, b)))
-        return np.where((a == 0) | (b == 0), 0, np.where(negative, ~product, product))
+        self._check_complement()
 
     def _core(self, a: IntArray, b: IntArray) -> IntArray:
         return logarithmic_product(keep_leading_bits(a, self.kept_bits), keep_leading_bits(b, self.kept_bits))

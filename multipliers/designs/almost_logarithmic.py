@@ -1,0 +1,213 @@
+"""Logarithmic multipliers with approximate mantissas: approximate adders (ALM), and short unbiased mantissas (DR-ALM).
+
+For ``x > 0``, ``k(x) = floor(log2 x)`` is the characteristic, and the mantissa in ``w`` fraction bits is
+``X = floor((x / 2**k(x) - 1) * 2**w)``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from multipliers.bits import fraction_bits, leading_one, scale_floor
+from multipliers.designs.signs import ComplementDesign, check_room
+from multipliers.operands import IntArray, OperandFormat
+from multipliers.registry import register
+
+
+class _ApproximateAdder(ComplementDesign):
+    """Mitchell's multiplier whose mantissa adder is approximate in its low bits."""
+
+    approximate_bits: int
+
+    def _check(self) -> None:
+        check_room(self)
+        self._check_parameter("approximate_bits", 0, self._fraction_bits)
+        self._check_complement()
+
+    @property
+    def _fraction_bits(self) -> int:
+        return max(self.a.bits, self.b.bits) - 1
+
+    def _low_sum(self, x: IntArray, y: IntArray) -> IntArray:
+        """Return the low ``approximate_bits`` of the sum of two mantissas."""
+        raise NotImplementedError
+
+    def _core(self, a: IntArray, b: IntArray) -> IntArray:
+        x, y = (fraction_bits(v, self._fraction_bits) for v in (a, b))
+        m = self.approximate_bits
+        if m == 0:
+            return antilogarithm(a, b, x + y, self._fraction_bits)
+        carry = (x & y) >> (m - 1) & 1
+        total = ((x >> m) + (y >> m) + carry) << m | self._low_sum(x, y)
+        return antilogarithm(a, b, total, self._fraction_bits)
+
+
+@register
+@dataclass(frozen=True)
+class AlmostLogarithmicLOA(_ApproximateAdder):
+    """Approximate logarithmic multiplier with a lower-part-or adder (ALM-LOA).
+
+    Mitchell's multiplier with mantissas ``X, Y`` of ``w = max(n, m) - 1`` fraction bits, added as
+
+        S = 2**m * (floor(X / 2**m) + floor(Y / 2**m) + c) + ((X or Y) mod 2**m)     c = X[m-1] and Y[m-1]
+        f(a, b) = floor(2**(ka + kb) * (1 + S / 2**w))        where S < 2**w
+        f(a, b) = floor(2**(ka + kb + 1) * S / 2**w)          otherwise
+
+    with ``m = approximate_bits``, bitwise *or* in the low part and no ``c`` for ``m = 0``; 0 where an operand is 0.
+    Commutative.
+
+    Parameters
+    ----------
+    a, b : OperandFormat
+        Up to 31 bits unsigned, 32 bits signed.
+    approximate_bits : int
+        Low bits ``m`` of the mantissa adder, 0 (Mitchell) to ``w``. Label letter ``m``.
+    complement : int or None
+        Sign rule (`ComplementDesign`), 1 (as published) or 2; None where no operand is signed. Label letter ``c``.
+
+    Notes
+    -----
+    Error range: the mantissa sum errs by at most ``2**(m-1)`` units of ``2**-w`` in magnitude; two-sided in general.
+
+    Source: W. Liu, J. Xu, D. Wang, C. Wang, P. Montuschi, F. Lombardi, "Design and Evaluation of Approximate
+    Logarithmic Multipliers for Low Power Error-Tolerant Applications", IEEE TCAS-I 65(9), 2018.
+
+    Examples
+    --------
+    >>> m = AlmostLogarithmicLOA(OperandFormat(8), OperandFormat(8), approximate_bits=5)
+    >>> m.name, int(m(200, 100))
+    ('mitchloa8u_m5', 17408)
+    """
+
+    a: OperandFormat
+    b: OperandFormat
+    approximate_bits: int
+    complement: int | None = None
+
+    family = "mitchloa"
+    letters: ClassVar[dict[str, str]] = {"m": "approximate_bits", "c": "complement"}
+
+    def __post_init__(self) -> None:
+        self._check()
+
+    def _low_sum(self, x: IntArray, y: IntArray) -> IntArray:
+        return (x | y) & ((1 << self.approximate_bits) - 1)
+
+
+@register
+@dataclass(frozen=True)
+class AlmostLogarithmicSOA(_ApproximateAdder):
+    """Approximate logarithmic multiplier with a set-one adder (ALM-SOA).
+
+    As `AlmostLogarithmicLOA`, but the low ``m`` bits of the mantissa sum are all 1:
+
+        S = 2**m * (floor(X / 2**m) + floor(Y / 2**m) + c) + 2**m - 1     c = X[m-1] and Y[m-1]
+
+    Commutative; not exact at powers of two.
+
+    Parameters
+    ----------
+    a, b : OperandFormat
+        Up to 31 bits unsigned, 32 bits signed.
+    approximate_bits : int
+        Low bits ``m`` of the mantissa adder, 0 (Mitchell) to ``max(n, m) - 1``. Label letter ``m``.
+    complement : int or None
+        Sign rule (`ComplementDesign`), 1 (as published) or 2; None where no operand is signed. Label letter ``c``.
+
+    Notes
+    -----
+    Error range: the mantissa sum errs by less than ``2**m`` units of ``2**-w``, mostly upwards, which works against
+    Mitchell's negative error: two-sided.
+
+    Source: W. Liu, J. Xu, D. Wang, C. Wang, P. Montuschi, F. Lombardi, "Design and Evaluation of Approximate
+    Logarithmic Multipliers for Low Power Error-Tolerant Applications", IEEE TCAS-I 65(9), 2018.
+
+    Examples
+    --------
+    >>> m = AlmostLogarithmicSOA(OperandFormat(8), OperandFormat(8), approximate_bits=5)
+    >>> m.name, int(m(200, 100)), int(m(64, 64))
+    ('mitchsoa8u_m5', 20352, 5088)
+    """
+
+    a: OperandFormat
+    b: OperandFormat
+    approximate_bits: int
+    complement: int | None = None
+
+    family = "mitchsoa"
+    letters: ClassVar[dict[str, str]] = {"m": "approximate_bits", "c": "complement"}
+
+    def __post_init__(self) -> None:
+        self._check()
+
+    def _low_sum(self, x: IntArray, y: IntArray) -> IntArray:
+        return np.full_like(x, (1 << self.approximate_bits) - 1)
+
+
+@register
+@dataclass(frozen=True)
+class DynamicRangeLogarithmic(ComplementDesign):
+    """Dynamic-range approximate logarithmic multiplier (DR-ALM): short mantissas whose last bit is 1.
+
+    With the mantissas ``X, Y`` truncated to ``w = t - 1`` fraction bits and their last bits set,
+
+        S = (X or 1) + (Y or 1) + 1
+        f(a, b) = floor(2**(ka + kb) * (1 + S / 2**w))        where S < 2**w
+        f(a, b) = floor(2**(ka + kb + 1) * S / 2**w)          otherwise
+
+    and 0 where an operand is 0. Commutative; small operands are not exact either.
+
+    Parameters
+    ----------
+    a, b : OperandFormat
+        Up to 31 bits unsigned, 32 bits signed.
+    kept_bits : int
+        Leading bits ``t`` kept, counting the leading one, 3 to 32. Label letter ``t``.
+    complement : int or None
+        Sign rule (`ComplementDesign`), 1 (as published) or 2; None where no operand is signed. Label letter ``c``.
+
+    Notes
+    -----
+    Error range: two-sided; ``1 + 3 / 2**w`` times the product at powers of two that are large enough not to be cut by
+    the floor.
+
+    Source: P. Yin, C. Wang, H. Waris, W. Liu, Y. Han, F. Lombardi, "Design and Analysis of Energy-Efficient Dynamic
+    Range Approximate Logarithmic Multipliers for Machine Learning", IEEE Trans. Sustainable Computing 6(4), 2021.
+
+    Examples
+    --------
+    >>> m = DynamicRangeLogarithmic(OperandFormat(8), OperandFormat(8), kept_bits=4)
+    >>> m.name, int(m(200, 100)), int(m(64, 64))
+    ('mitchdr8u_t4', 22528, 5632)
+    """
+
+    a: OperandFormat
+    b: OperandFormat
+    kept_bits: int
+    complement: int | None = None
+
+    family = "mitchdr"
+    letters: ClassVar[dict[str, str]] = {"t": "kept_bits", "c": "complement"}
+
+    def __post_init__(self) -> None:
+        check_room(self)
+        self._check_parameter("kept_bits", 3, 32)
+        self._check_complement()
+
+    def _core(self, a: IntArray, b: IntArray) -> IntArray:
+        w = self.kept_bits - 1
+        return antilogarithm(a, b, (fraction_bits(a, w) | 1) + (fraction_bits(b, w) | 1) + 1, w)
+
+
+def antilogarithm(a: IntArray, b: IntArray, mantissas: IntArray, bits: int) -> IntArray:
+    """Mitchell's antilogarithm of the characteristics of ``a`` and ``b`` and a sum of mantissas, floored.
+
+    ``mantissas``, in ``[0, 2)``, has ``bits`` fraction bits. 0 where an operand is 0.
+    """
+    one = np.int64(1) << bits
+    power = leading_one(a) + leading_one(b) - bits
+    product = np.where(mantissas < one, scale_floor(one + mantissas, power), scale_floor(mantissas, power + 1))
+    return np.where((a == 0) | (b == 0), 0, product)
