@@ -26,6 +26,10 @@ class TableTooLargeError(TableError):
     """A table would be too large to hold; a streamed method exists instead."""
 
 
+class NetlistError(ValueError):
+    """A netlist cannot be read, is not combinational, or is no multiplier."""
+
+
 class UnknownNameError(LookupError):
     """A name is not known; the message suggests the nearest ones."""
 
