@@ -387,7 +387,7 @@ def _quadrant_findings(multiplier: TableMultiplier, quadrants: tuple[Quadrant, .
     findings = []
     for quadrant in quadrants:
         others = [q.residual for q in quadrants if q is not quadrant]
-        if quadrant.n_entries and 2 * quadrant.wrong_sign > quadrant.n_entries:
+        if quadrant.wrong_sign > 0.9 * quadrant.n_entries:
             text = f"{quadrant.wrong_sign} of the {quadrant.n_entries} {quadrant.name} products have the wrong sign"
             findings.append(Finding("error", "quadrant", text))
         elif quadrant.residual > 0.05 and quadrant.residual > 4 * max(others):
@@ -402,10 +402,10 @@ def _quadrant_findings(multiplier: TableMultiplier, quadrants: tuple[Quadrant, .
     n_wrong, both = wrong["negative x negative"]
     mixed = [wrong[k] for k in ("positive x negative", "negative x positive")]
     copied = n_wrong > 0 and both.mirrored == n_wrong == _errors(multiplier)[0]
-    if copied and not any(q.mirrored == n for n, q in mixed) and not _is_function_of_product(multiplier):
+    if copied and not all(q.mirrored == n for n, q in mixed) and not _is_function_of_product(multiplier):
         text = (
             f"every negative x negative product repeats the error of the positive x positive one ({both.mirrored} "
-            f"entries with an error), while the mixed quadrants do not mirror it: the quadrant was probably computed "
+            f"entries with an error), while the mixed quadrants do not both mirror it: it was probably computed "
             f"from magnitudes; compare it with the circuit (reference=)"
         )
         findings.append(Finding("warning", "quadrant", text))

@@ -70,7 +70,7 @@ def read_array(
         if magic == b"\x93NUMPY":
             if key is not None:
                 raise TableError(f"{path}: key={key!r} is given, but a .npy file holds a single array without a name")
-            table = _read_npy(file, str(path))
+            table = read_npy(file, str(path))
         elif magic[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
             table, stored = _read_npz(file, str(path), key)
         else:
@@ -135,16 +135,16 @@ def _read_npz(file: IO[bytes], path: str, key: str | None) -> tuple[NDArray[Any]
             for field in _RESERVED:
                 if field in members and field != key:
                     with archive.open(members[field]) as member:
-                        text = _read_npy(member, f"{path}, field {field!r}")
+                        text = read_npy(member, f"{path}, field {field!r}")
                     if text.ndim == 0 and text.dtype.kind == "U":
                         fields[field] = str(text)
             with archive.open(members[key]) as member:
-                return _read_npy(member, f"{path}, array {key!r}"), fields
+                return read_npy(member, f"{path}, array {key!r}"), fields
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         raise TableError(f"{path} is a truncated or corrupt .npz file: {error or type(error).__name__}") from error
 
 
-def _read_npy(file: IO[bytes], source: str) -> NDArray[Any]:
+def read_npy(file: IO[bytes], source: str) -> NDArray[Any]:
     """Read one array after checking that its header promises a table that can be held."""
     headers: dict[tuple[int, int], Callable[[IO[bytes]], tuple[tuple[int, ...], bool, np.dtype[Any]]]] = {
         (1, 0): np.lib.format.read_array_header_1_0,
