@@ -55,6 +55,7 @@ class MantissaTable:
             )
         if array.dtype.kind not in "iu":
             raise TableError(f"a mantissa table holds bytes, got {array.dtype}")
+        array = array.astype(np.int64)
         bad = (array < 0) | (array > 0xFF) | ((array & ~(_CARRY | ((1 << n_bits) - 1))) != 0)
         if bad.any():
             i, j = (int(x) for x in np.argwhere(bad)[0])
