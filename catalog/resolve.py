@@ -17,15 +17,72 @@ from multipliers.errors import ParameterError, UnknownNameError
 from multipliers.function import CallableMultiplier
 from multipliers.multiplier import Multiplier, sample_pairs
 from multipliers.operands import OperandFormat
-from multipliers.readers.arrays import read_array
 
-SUFFIXES = (".npy", ".npz")
-"""File types that are read."""
+Format = OperandFormat | str | None
+Reader = Callable[[Path, Format, Format], Multiplier]
 
 
-def resolve(
-    spec: str | Path | Multiplier, a: OperandFormat | str | None = None, b: OperandFormat | str | None = None
-) -> Multiplier:
+def _array(path: Path, a: Format, b: Format) -> Multiplier:
+    from multipliers.readers.arrays import read_array
+
+    return read_array(path, a, b)
+
+
+def _table(path: Path, a: Format, b: Format) -> Multiplier:
+    from multipliers.readers.tables import read_table
+
+    return read_table(path, a=a, b=b).multiplier
+
+
+def _c_source(path: Path, a: Format, b: Format) -> Multiplier:
+    from multipliers.readers.c_source import read_c_source
+
+    return read_c_source(path, a, b).multiplier
+
+
+def _blif(path: Path, a: Format, b: Format) -> Multiplier:
+    from multipliers.netlist import NetlistMultiplier
+    from multipliers.readers.blif import read_blif
+
+    return NetlistMultiplier(read_blif(path), a, b)
+
+
+def _aiger(path: Path, a: Format, b: Format) -> Multiplier:
+    from multipliers.netlist import NetlistMultiplier
+    from multipliers.readers.aiger import read_aiger
+
+    first, second = _formats(a, b)
+    widths = None if first is None or second is None else (first.bits, second.bits)
+    return NetlistMultiplier(read_aiger(path, widths=widths), a, b)
+
+
+def _yosys_json(path: Path, a: Format, b: Format) -> Multiplier:
+    from multipliers.netlist import NetlistMultiplier
+    from multipliers.readers.yosys_json import read_yosys_json
+
+    return NetlistMultiplier(read_yosys_json(path), a, b)
+
+
+def _verilog(path: Path, a: Format, b: Format) -> Multiplier:
+    from multipliers.netlist import NetlistMultiplier
+    from multipliers.readers.verilog import read_verilog
+
+    return NetlistMultiplier(read_verilog(path), a, b)
+
+
+READERS: dict[str, Reader] = {
+    **dict.fromkeys((".npy", ".npz"), _array),
+    **dict.fromkeys((".csv", ".txt", ".bin", ".h"), _table),
+    **dict.fromkeys((".c", ".cc", ".cpp", ".cxx"), _c_source),
+    **dict.fromkeys((".v", ".sv"), _verilog),
+    **dict.fromkeys((".aag", ".aig"), _aiger),
+    ".blif": _blif,
+    ".json": _yosys_json,
+}
+"""Readers of files, by suffix."""
+
+
+def resolve(spec: str | Path | Multiplier, a: Format = None, b: Format = None) -> Multiplier:
     """Build the multiplier that ``spec`` names.
 
     Parameters
@@ -34,7 +91,9 @@ def resolve(
         One of
 
         * a label, of the catalog or of any design: ``"drum8u_k4"``;
-        * the path of a ``.npy`` or ``.npz`` table, see `multipliers.readers.arrays.read_array`;
+        * the path of a file: a table (``.npy``, ``.npz``, ``.csv``, ``.txt``, ``.bin``, ``.h``), a circuit (Verilog
+          ``.v`` and ``.sv``, ``.blif``, AIGER ``.aag`` and ``.aig``, Yosys ``.json``), or C source (``.c``, ``.cpp``;
+          **it is compiled and run**); `multipliers.readers` has the options of each;
         * ``"module:function"``, a Python function of two operands, or ``"module:object"``, a `Multiplier`. **This
           imports the module, and so runs its code**; the current folder is searched first. A function is taken as
           vectorised if it multiplies a small array as it multiplies its elements; one that returns something else for
@@ -50,8 +109,8 @@ def resolve(
     ParameterError
         If a label's parameters are out of range, formats are missing or contradict the multiplier, or the object is no
         function of two operands.
-    FileNotFoundError, TableError
-        From reading a table.
+    FileNotFoundError, TableError, NetlistError, SourceError
+        From reading a file.
 
     Examples
     --------
@@ -61,8 +120,11 @@ def resolve(
     if isinstance(spec, Multiplier):
         return _of_formats(spec, a, b)
     text = str(spec)
-    if isinstance(spec, Path) or text.endswith(SUFFIXES):
-        return read_array(text, a, b)
+    reader = READERS.get(Path(text).suffix.lower())
+    if reader is not None:
+        return reader(Path(text), a, b)
+    if isinstance(spec, Path):
+        raise UnknownNameError(f"cannot tell from its suffix what {text!r} is; read are {', '.join(sorted(READERS))}")
     if ":" in text:
         return _from_module(text, a, b)
     try:
@@ -74,21 +136,20 @@ def resolve(
             return _of_formats(multipliers.get(text), a, b)
         tried = f"it is no label (no family {label.family!r} of multipliers)"
     known = {entry.label for entry in entries()} | set(multipliers.families())
-    found = "there is such a file, but only .npy and .npz tables are read" if Path(text).exists() else "no file"
+    suffixes = ", ".join(sorted(READERS))
+    found = f"there is such a file, but only {suffixes} are read" if Path(text).exists() else "no file"
     raise UnknownNameError.of(
         "multiplier", text, known, f"Tried: {tried}; {found}; no 'module:function' (it has no colon)."
     )
 
 
-def _formats(
-    a: OperandFormat | str | None, b: OperandFormat | str | None
-) -> tuple[OperandFormat | None, OperandFormat | None]:
+def _formats(a: Format, b: Format) -> tuple[OperandFormat | None, OperandFormat | None]:
     first = OperandFormat.parse(a) if isinstance(a, str) else a
     second = OperandFormat.parse(b) if isinstance(b, str) else b
     return first, first if second is None else second
 
 
-def _of_formats(multiplier: Multiplier, a: OperandFormat | str | None, b: OperandFormat | str | None) -> Multiplier:
+def _of_formats(multiplier: Multiplier, a: Format, b: Format) -> Multiplier:
     for operand, wanted, has in zip("ab", _formats(a, b), (multiplier.a, multiplier.b), strict=True):
         if wanted is not None and wanted != has:
             raise ParameterError(
@@ -98,7 +159,7 @@ def _of_formats(multiplier: Multiplier, a: OperandFormat | str | None, b: Operan
     return multiplier
 
 
-def _from_module(spec: str, a: OperandFormat | str | None, b: OperandFormat | str | None) -> Multiplier:
+def _from_module(spec: str, a: Format, b: Format) -> Multiplier:
     module_name, _, path = spec.partition(":")
     with _current_folder_first():
         try:

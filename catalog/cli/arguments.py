@@ -9,7 +9,10 @@ import typer
 
 from catalog.cli.errors import CommandError
 
-SPEC_HELP = "A label (drum8u_k4), a table (.npy, .npz), or module:function of the current folder (runs its code)."
+SPEC_HELP = (
+    "A label (drum8u_k4), a table (.npz, .csv, .txt, ...), a circuit (.v, .blif, .aig, ...), "
+    "C source or module:function (these run their code)."
+)
 
 Spec = Annotated[str, typer.Argument(metavar="SPEC", help=SPEC_HELP, show_default=False)]
 Specs = Annotated[list[str], typer.Argument(metavar="SPEC...", help=SPEC_HELP, show_default=False)]

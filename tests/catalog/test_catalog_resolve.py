@@ -71,13 +71,6 @@ def test_unknown_labels_suggest(spec):
         resolve(spec)
 
 
-def test_a_file_of_another_type_is_mentioned(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "design.v").write_text("module x; endmodule")
-    with pytest.raises(UnknownNameError, match=r"only \.npy and \.npz tables are read"):
-        resolve("design.v")
-
-
 def test_tables(tmp_path):
     path = write_npz(multipliers.get("bam6s_h1v2"), tmp_path / "mine.npz")
     for spec in (path, str(path)):
