@@ -159,6 +159,16 @@ class Circuit:
             if min(port.nets) < 0 or max(port.nets) >= n_nets:
                 raise NetlistError(f"output port {port.name!r} reads nets {port.nets}; there are {n_nets}")
 
+    def __hash__(self) -> int:
+        """Hash the fields, once: simulation looks the compiled circuit up by it at every call."""
+        if "_hash" not in self.__dict__:
+            object.__setattr__(self, "_hash", hash((self.name, self.inputs, self.outputs, self.gates)))
+        return int(self.__dict__["_hash"])
+
+    def __getstate__(self) -> dict[str, object]:
+        """Pickle without the hash: that of a string differs between processes."""
+        return {key: value for key, value in self.__dict__.items() if key != "_hash"}
+
     def __repr__(self) -> str:
         inputs, outputs = ({p.name: p.width for p in ports} for ports in (self.inputs, self.outputs))
         shown = f"Circuit({self.name!r}, inputs={inputs}, outputs={outputs}, n_gates={self.n_gates})"

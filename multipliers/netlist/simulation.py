@@ -128,7 +128,8 @@ def _unpack(slots: list[Words], bits: tuple[tuple[int, bool], ...], n: int) -> W
             plane = np.unpackbits(slots[slot].view(np.uint8), count=n, bitorder="little")
             if inverted:
                 plane ^= 1
-            column |= plane << np.uint8(i)
+            plane <<= np.uint8(i)
+            column |= plane
         octets[:, at // 8] = column
     return octets.view("<u8").reshape(-1)
 
