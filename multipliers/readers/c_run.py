@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -102,7 +103,17 @@ def _run(command: list[str], folder: Path, limits: Limits, file_bytes: int) -> t
     """Exit status (None: out of time) and standard error of a command in a process group of its own."""
     keep = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SDKROOT", "DEVELOPER_DIR")
     environment = {k: os.environ[k] for k in keep if k in os.environ} | {"LC_ALL": "C", "TMPDIR": str(folder)}
-    messages = folder / "messages.txt"
+    messages = folder / f"{secrets.token_hex(8)}.txt"  # several threads may run one program
+    try:
+        return _wait(command, folder, environment, messages, limits, file_bytes), _head(messages)
+    finally:
+        with contextlib.suppress(OSError):
+            messages.unlink()
+
+
+def _wait(
+    command: list[str], folder: Path, environment: dict[str, str], messages: Path, limits: Limits, file_bytes: int
+) -> int | None:
     with messages.open("wb") as errors:
         process = subprocess.Popen(
             command,
@@ -115,15 +126,16 @@ def _run(command: list[str], folder: Path, limits: Limits, file_bytes: int) -> t
         )
         try:
             _limit(process.pid, limits, file_bytes)
-            process.wait(timeout=limits.time_s)
-            code: int | None = process.returncode
+            return process.wait(timeout=limits.time_s)
         except subprocess.TimeoutExpired:
-            code = None
+            return None
         finally:
             _kill_group(process)
+
+
+def _head(messages: Path) -> str:
     with messages.open("rb") as text:
-        said = text.read(1 << 16).decode("utf-8", errors="replace")
-    return code, said
+        return text.read(1 << 16).decode("utf-8", errors="replace")
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

@@ -3,6 +3,7 @@ import pickle
 import shutil
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -174,6 +175,15 @@ def test_wide_operands_are_evaluated_in_batches(tmp_path, nothing_left_behind):
     del multiplier, read
     gc.collect()
     assert int(again(100, 100)) == 9996
+
+
+def test_threads_share_a_program():
+    text = "int mul9u_Q(int A, int B) { return A * B + A; }"
+    multiplier = CompiledMultiplier(text, find_functions(text)[0], OperandFormat(9), OperandFormat(9))
+    operands = np.random.default_rng(0).integers(0, 512, (16, 2, 999))
+    with ThreadPoolExecutor(8) as pool:
+        products = list(pool.map(lambda pair: multiplier(*pair), operands))
+    np.testing.assert_array_equal(products, operands[:, 0] * operands[:, 1] + operands[:, 0])
 
 
 def test_compiled_program_of_small_operands_agrees_with_its_table(tmp_path):
