@@ -179,6 +179,7 @@ def flatten(modules: Mapping[str, Module], top: str) -> Circuit:
         known = ", ".join(repr(name) for name in list(modules)[:12]) or "none"
         raise NetlistError(f"there is no module {top!r} to be the top; there are: {known}")
     cells: list[Cell] = []
+    paths = {""}
     work: list[tuple[Module, str, tuple[str, ...]]] = [(modules[top], "", (top,))]
     while work:
         module, path, ancestors = work.pop()
@@ -193,7 +194,11 @@ def flatten(modules: Mapping[str, Module], top: str) -> Circuit:
             if instance.module in ancestors:
                 raise NetlistError(f"{where}: a module cannot contain itself ({' > '.join(ancestors)})")
             child = modules[instance.module]
-            inside = _Scope(f"{path}{instance.label}.", child.names)
+            inner_path = f"{path}{instance.label}."
+            while inner_path in paths:  # labels may hold dots
+                inner_path += "."
+            paths.add(inner_path)
+            inside = _Scope(inner_path, child.names)
             for port, outer in instance.pins.items():
                 if port not in child.inputs and port not in child.outputs:
                     ports = ", ".join([*child.inputs, *child.outputs][:12])
@@ -203,7 +208,7 @@ def flatten(modules: Mapping[str, Module], top: str) -> Circuit:
                     raise NetlistError(f"{where}: port {port!r} has {len(inner)} bits, but {len(outer)} are connected")
                 for x, y in zip(nets.all(outer), inside.all(inner), strict=True):
                     cells.append(Cell("wire", (x,), (y,)) if port in child.inputs else Cell("wire", (y,), (x,)))
-            work.append((child, f"{path}{instance.label}.", (*ancestors, instance.module)))
+            work.append((child, inner_path, (*ancestors, instance.module)))
     nets = _Scope("", modules[top].names)
     inputs = {port: nets.all(bits) for port, bits in modules[top].inputs.items()}
     outputs = {port: nets.all(bits) for port, bits in modules[top].outputs.items()}

@@ -94,11 +94,9 @@ def parse_yosys_json(text: str, *, top: str | None = None, undefined: int | None
     except (json.JSONDecodeError, RecursionError) as error:
         raise NetlistError(f"not JSON, or truncated: {error}") from None
     found = _member(design, "modules", dict, "the file")
-    modules = {
-        name: _module(name, module, undefined)
-        for name, module in found.items()
-        if name not in STANDARD_CELLS and not _is_true(module, "blackbox") and not _is_true(module, "whitebox")
-    }
+    whole = {n: m for n, m in found.items() if not _is_true(m, "blackbox") and not _is_true(m, "whitebox")}
+    standard = {name: cell for name, cell in STANDARD_CELLS.items() if name not in whole}
+    modules = {name: _module(name, module, standard, undefined) for name, module in whole.items()}
     if top is None:
         marked = [name for name in modules if _is_true(found[name], "top")]
         chosen = marked or list(modules)
@@ -121,7 +119,7 @@ def _is_true(module: Any, attribute: str) -> bool:
     return "1" in value if isinstance(value, str) else bool(value)
 
 
-def _module(name: str, data: Any, undefined: int | None) -> Module:
+def _module(name: str, data: Any, standard: Mapping[str, StandardCell], undefined: int | None) -> Module:
     module = Module(name)
     where = f"module {name!r}"
     netnames = data.get("netnames", {}) if isinstance(data, dict) else {}
@@ -151,7 +149,7 @@ def _module(name: str, data: Any, undefined: int | None) -> Module:
             pin: _bits(bits if isinstance(bits, list) else ["?"], f"pin {pin!r} of {at}", undefined)
             for pin, bits in _member(cell, "connections", dict, at).items()
         }
-        if kind in SIMPLE_CELLS or kind in STANDARD_CELLS:
+        if kind in SIMPLE_CELLS or kind in standard:
             module.cells.append(_gate(kind, pins, at, label))
         elif kind == "$lut":
             module.cells.append(_lut(pins, cell.get("parameters", {}), at, undefined))
@@ -167,9 +165,9 @@ def _module(name: str, data: Any, undefined: int | None) -> Module:
 def _make_distinct(names: dict[Net, str]) -> None:
     """Give every net a name of its own: ``a[0]`` may also be an escaped name."""
     seen: set[str] = set()
-    for net, name in names.items():
-        if name in seen:
-            names[net] = f"{name}#{net}"
+    for net in list(names):
+        while names[net] in seen:
+            names[net] = f"{names[net]}#{net}"
         seen.add(names[net])
 
 

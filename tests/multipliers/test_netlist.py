@@ -298,6 +298,21 @@ def test_hierarchy():
     assert simulate(circuit, {"x": range(8)})["o"].tolist() == [1 ^ (i.bit_count() & 1) for i in range(8)]
 
 
+def test_dots_in_the_labels_of_instances_confuse_nothing():
+    inverter = Module("inv", {"i": ("p",)}, {"y": ("z",)}, [Cell("not", ("p",), ("z",))])
+    outer = Module("outer", {"i": ("p",)}, {"y": ("z",)})
+    outer.instances = [Instance("c", "inv", {"i": ("p",), "y": ("z",)})]
+    other = Module("other", {"i": ("p",)}, {"y": ("z",)})
+    other.instances = [Instance("b.c", "inv", {"i": ("p",), "y": ("z",)})]
+    top = Module("top", {"x": ("r", "s")}, {"o": ("u", "v")})
+    top.instances = [
+        Instance("a.b", "outer", {"i": ("r",), "y": ("u",)}),
+        Instance("a", "other", {"i": ("s",), "y": ("v",)}),
+    ]
+    circuit = flatten({m.name: m for m in (inverter, outer, other, top)}, "top")
+    assert simulate(circuit, {"x": range(4)})["o"].tolist() == [3, 2, 1, 0]
+
+
 @pytest.mark.parametrize(
     ("instance", "message"),
     [

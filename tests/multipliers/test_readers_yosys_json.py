@@ -76,6 +76,15 @@ def test_standard_cells_are_counted():
     assert set(counts) == {"and", "fa"}
 
 
+def test_a_module_of_the_file_goes_before_a_standard_cell():
+    ports = {"A": ("input", [2]), "Y": ("output", [3])}
+    own = module(ports, [("$_BUF_", {"A": [2], "Y": [3]})])
+    use = module(ports, [("INVX1", {"A": [2], "Y": [3]})])
+    assert parse_yosys_json(design(INVX1=own, m=use), top="m").counts == {"buf": 1}
+    own["attributes"]["blackbox"] = "1"
+    assert parse_yosys_json(design(INVX1=own, m=use)).counts == {"not": 1}
+
+
 MEANING = {  # the text of Yosys' simcells.v
     "$_BUF_": "A",
     "$_NOT_": "~A",
