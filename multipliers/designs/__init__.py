@@ -6,6 +6,7 @@ from multipliers.designs.broken_array import BrokenArray
 from multipliers.designs.corrected_logarithmic import MinimallyBiased, ReducedErrorLogarithmic
 from multipliers.designs.error_tolerant import ErrorTolerant
 from multipliers.designs.exact import Exact
+from multipliers.designs.fixed_width import ConstantCorrected, VariableCorrected
 from multipliers.designs.iterative import IterativeLogarithmic
 from multipliers.designs.leading_blocks import LeadingOneBlocks
 from multipliers.designs.logarithmic import Mitchell, TruncatedMitchell
@@ -25,6 +26,7 @@ __all__ = [
     "ApproximateBooth",
     "BrokenArray",
     "BrokenBooth",
+    "ConstantCorrected",
     "Drum",
     "DynamicRangeLogarithmic",
     "ErrorTolerant",
@@ -44,4 +46,5 @@ __all__ = [
     "TruncatedRounded",
     "Truncation",
     "Underdesigned",
+    "VariableCorrected",
 ]
