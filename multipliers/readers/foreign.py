@@ -19,6 +19,11 @@ from multipliers.table import integer_table
 MAX_FILE_BYTES = 1 << 28
 """Largest file that is read (256 MiB: 2**24 entries of up to 16 characters)."""
 
+_PLAIN = re.compile(r"\s*+(?:[-+]?+[0-9]{1,18}+(?:\s++|\Z))*+", re.ASCII)
+"""White space and integers that fit int64 whatever their digits."""
+
+_INTEGERS = re.compile(r"[\s0-9+\-]*+", re.ASCII)
+
 _TEXT = bytes(sorted({*b"\t\n\r\f", *range(0x20, 0x7F), *range(0x80, 0x100)}))
 
 
@@ -86,17 +91,17 @@ def integers(text: str) -> IntArray:
     >>> integers("1 -2 3.0e+00")
     array([ 1, -2,  3])
     """
-    tokens = text.split()
-    if len(tokens) > MAX_TABLE_ENTRIES:
-        raise TableError(f"there are {len(tokens)} numbers; tables have at most 2**24")
-    if not tokens:
-        return np.empty(0, np.int64)
-    if not re.search(r"[^\s0-9+\-]", text):
+    if _PLAIN.fullmatch(text):
+        values: IntArray = np.fromstring(text, dtype=np.int64, sep=" ") if text.strip() else np.empty(0, np.int64)
+    else:
+        tokens = text.split()
         try:
-            return np.array(list(map(int, tokens)), dtype=np.int64)
-        except (ValueError, OverflowError):
-            pass
-    values: IntArray = integer_table(_floats(tokens)[None, :])[0]
+            numbers = np.array(list(map(int, tokens)), dtype=object) if _INTEGERS.fullmatch(text) else _floats(tokens)
+        except ValueError:
+            numbers = _floats(tokens)
+        values = integer_table(numbers[None, :])[0]
+    if values.size > 3 * MAX_TABLE_ENTRIES:
+        raise TableError(f"there are {values.size} numbers; tables have at most 2**24 entries")
     return values
 
 

@@ -8,6 +8,7 @@ values are fractions times 16, as int16. Operands are in the order of the Verilo
 from __future__ import annotations
 
 import re
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,10 @@ GRADIENTS = {
 SCALE = 16
 """Gradients are stored times 16."""
 
-_LINE = re.compile(r"\s*-?[0-9]+\s+-?[0-9]+\s+-?[0-9]+\s*")
+_SECTIONS = {TABLE: "table"} | {heading: operand for operand, heading in GRADIENTS.items()}
+_HEADING = re.compile(rf"^[ \t]*({'|'.join(map(re.escape, _SECTIONS))})[ \t\r]*$", re.MULTILINE)
+_LINE = r"-?[0-9]++[ \t]++-?[0-9]++[ \t]++-?[0-9]++[ \t\r]*+"
+_LINES = re.compile(rf"\s*+(?:{_LINE}(?:\n\s*+|\Z))*+")
 
 
 def recognise(data: bytes) -> bool:
@@ -42,21 +46,18 @@ def parse(data: bytes, a: OperandFormat | None = None, b: OperandFormat | None =
         If a section is missing, empty or repeated, has a line other than ``a b value``, or lacks an operand pair or
         has it twice; or if a gradient does not fit int16 or has other operands than the table.
     """
-    headings = {TABLE: "table"} | {heading: operand for operand, heading in GRADIENTS.items()}
-    sections: dict[str, list[str]] = {}
-    current: list[str] | None = None
-    for number, line in enumerate(decode_text(data).splitlines(), 1):
-        section = headings.get(line.strip())
-        if section is not None:
-            if section in sections:
-                raise TableError(f"line {number} repeats {line.strip()!r}")
-            current = sections[section] = []
-        elif current is not None and line.strip():
-            if not _LINE.fullmatch(line):
-                raise TableError(f"line {number} is {line.strip()[:60]!r}; 'a b value' is expected")
-            current.append(line)
-    if "table" not in sections:
+    text = decode_text(data)
+    found = list(_HEADING.finditer(text))
+    if not any(heading[1] == TABLE for heading in found):
         raise TableError(f"there is no line {TABLE!r}")
+    sections: dict[str, str] = {}
+    for heading, end in zip(found, [*(h.start() for h in found[1:]), len(text)], strict=True):
+        section = _SECTIONS[heading[1]]
+        if section in sections:
+            raise TableError(f"line {_line_number(text, heading.start(1))} repeats {heading[1]!r}")
+        sections[section] = body = text[heading.end() : end]
+        if not _LINES.fullmatch(body):
+            _refuse_line(text, heading.end(), end)
     array, form_a, form_b = _section(sections["table"], "table")
     gradients: dict[str, NDArray[np.float64]] = {}
     for operand in GRADIENTS:
@@ -64,13 +65,25 @@ def parse(data: bytes, a: OperandFormat | None = None, b: OperandFormat | None =
             scaled, *formats = _section(sections[operand], f"gradient with respect to {operand}")
             if formats != [form_a, form_b]:
                 raise TableError(f"the gradient with respect to {operand} has {formats[0]} x {formats[1]} operands")
-            if np.abs(scaled).max() > 1 << 15:
+            if scaled.min() < -(1 << 15) or scaled.max() >= 1 << 15:
                 raise TableError(f"the gradient with respect to {operand} has values that do not fit int16")
             gradients[operand] = scaled / SCALE
     return ForeignTable(array, (Layout(form_a, form_b),), gradients)
 
 
-def _section(lines: list[str], what: str) -> tuple[np.ndarray, OperandFormat, OperandFormat]:
-    if not lines:
+def _section(lines: str, what: str) -> tuple[np.ndarray, OperandFormat, OperandFormat]:
+    if not lines.strip():
         raise TableError(f"the section of the {what} is empty")
-    return from_triples(integers(" ".join(lines)).reshape(-1, 3), what)
+    return from_triples(integers(lines).reshape(-1, 3), what)
+
+
+def _line_number(text: str, at: int) -> int:
+    return text.count("\n", 0, at) + 1
+
+
+def _refuse_line(text: str, start: int, end: int) -> NoReturn:
+    """Raise for the first line that is not ``a b value``."""
+    for number, line in enumerate(text[start:end].split("\n"), _line_number(text, start)):
+        if line.strip() and not re.fullmatch(_LINE, line.lstrip()):
+            raise TableError(f"line {number} is {line.strip()[:60]!r}; 'a b value' is expected")
+    raise TableError("a section has lines other than 'a b value'")
