@@ -84,6 +84,17 @@ def test_vectors_are_products_of_the_design_with_operands_swapped(shared, circui
     assert not np.array_equal(design(vectors["a"], vectors["b"]), vectors["p"])
 
 
+@pytest.mark.parametrize(("circuit", "label"), [("mul8s_1KVM", "pnam8s_p0z1"), ("mul8s_1KXF", "pnam8s_p0z3")])
+def test_negative_mode_is_the_perforated_circuit(shared, circuit, label):
+    published = np.load(shared / "evoapprox" / f"{circuit}.npz")["table"]
+    np.testing.assert_array_equal(multipliers.get(label).table().T, published)
+
+
+def test_booth_array_without_its_first_column_is_the_circuit(shared):
+    vectors = np.load(shared / "evoapprox" / "mul12s_2PQ_vectors.npz")
+    np.testing.assert_array_equal(multipliers.get("r4bbm12s_k0v1")(vectors["a"], vectors["b"]), vectors["p"])
+
+
 def test_fingerprints_of_the_equal_circuits_are_those_of_the_index(shared):
     index = {e["name"]: e["sha256"] for e in json.loads((shared / "evoapprox" / "index.json").read_text())}
     for circuit, label in EQUAL_TABLES.items():
