@@ -47,7 +47,7 @@ _TYPE = r"(?<![\w:])(?:[A-Za-z_][\w:]*+[ \t\r\n]++){1,8}"
 _DEFINITION = re.compile(rf"(?P<type>{_TYPE})(?P<name>[A-Za-z_]\w*)[ \t\r\n]*\((?P<parameters>[^(){{}};]*)\)\s*\{{")
 _FORMATS = re.compile(r"mul(?P<a>[1-9][0-9]?)(?:x(?P<b>[1-9][0-9]?))?(?P<sign>[us])(?:_|$)")
 _FIGURE = re.compile(
-    r"^\s*(?://|/?\*+)\s*(?P<name>[A-Za-z][\w ]*?%?)\s*=\s*"
+    r"^\s*(?://+|/?\*+)\s*(?P<name>[A-Za-z][\w ]*?%?)\s*=\s*"
     r"(?P<value>[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*(?P<unit>[A-Za-z%][\w^/%]*)?\s*(?:\*/)?\s*$",
     re.MULTILINE,
 )

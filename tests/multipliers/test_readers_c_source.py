@@ -290,8 +290,11 @@ def test_header_figures():
         "PDK45_AREA": Figure(729.8, "um2"),
         "PDK45_DELAY": Figure(1.48, "ns"),
     }
-    assert header_figures("int x = 3;\n/* MSE = 1.5e+03 */\n * WCRE% = 700.00 % \n") == {
+    assert header_figures(
+        "int x = 3;\n/// Library = EvoApprox\n/* MSE = 1.5e+03 */\n/// EP% = 5 %\n * WCRE% = 700.00 % \n"
+    ) == {
         "MSE": Figure(1500.0, ""),
+        "EP%": Figure(5.0, "%"),
         "WCRE%": Figure(700.0, "%"),
     }
 
