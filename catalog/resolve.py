@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,7 +32,10 @@ def _array(path: Path, a: Format, b: Format) -> Multiplier:
 def _table(path: Path, a: Format, b: Format) -> Multiplier:
     from multipliers.readers.tables import read_table
 
-    return read_table(path, a=a, b=b).multiplier
+    found = read_table(path, a=a, b=b)
+    for finding in found.lint.warnings:
+        warnings.warn(f"{path}: {finding.message}", stacklevel=3)
+    return found.multiplier
 
 
 def _c_source(path: Path, a: Format, b: Format) -> Multiplier:
@@ -111,6 +115,11 @@ def resolve(spec: str | Path | Multiplier, a: Format = None, b: Format = None) -
         function of two operands.
     FileNotFoundError, TableError, NetlistError, SourceError
         From reading a file.
+
+    Warns
+    -----
+    UserWarning
+        For what the lint of a foreign table finds suspicious, see `multipliers.lint`.
 
     Examples
     --------

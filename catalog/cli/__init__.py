@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import sys
+import warnings
+from typing import Any
 
 __all__ = ["main"]
 
@@ -17,9 +19,15 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name outside the locale's letters is escaped, never a crash
             stream.reconfigure(errors="backslashreplace")
+    warnings.showwarning = _show_warning
     try:
         from catalog.cli.app import app
 
         app(prog_name="axsurrogate")
     except KeyboardInterrupt:  # while importing
         sys.exit(130)
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Print a warning as one line on stderr."""
+    print(f"warning: {message}", file=sys.stderr)

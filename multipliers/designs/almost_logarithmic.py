@@ -79,7 +79,7 @@ class AlmostLogarithmicLOA(_ApproximateAdder):
     --------
     >>> m = AlmostLogarithmicLOA(OperandFormat(8), OperandFormat(8), approximate_bits=5)
     >>> m.name, int(m(200, 100))
-    ('mitchloa8u_m5', 17408)
+    ('almloa8u_m5', 17408)
     """
 
     a: OperandFormat
@@ -87,7 +87,7 @@ class AlmostLogarithmicLOA(_ApproximateAdder):
     approximate_bits: int
     complement: int | None = None
 
-    family = "mitchloa"
+    family = "almloa"
     letters: ClassVar[dict[str, str]] = {"m": "approximate_bits", "c": "complement"}
 
     def __post_init__(self) -> None:
@@ -129,7 +129,7 @@ class AlmostLogarithmicSOA(_ApproximateAdder):
     --------
     >>> m = AlmostLogarithmicSOA(OperandFormat(8), OperandFormat(8), approximate_bits=5)
     >>> m.name, int(m(200, 100)), int(m(64, 64))
-    ('mitchsoa8u_m5', 20352, 5088)
+    ('almsoa8u_m5', 20352, 5088)
     """
 
     a: OperandFormat
@@ -137,7 +137,7 @@ class AlmostLogarithmicSOA(_ApproximateAdder):
     approximate_bits: int
     complement: int | None = None
 
-    family = "mitchsoa"
+    family = "almsoa"
     letters: ClassVar[dict[str, str]] = {"m": "approximate_bits", "c": "complement"}
 
     def __post_init__(self) -> None:
@@ -181,7 +181,7 @@ class DynamicRangeLogarithmic(ComplementDesign):
     --------
     >>> m = DynamicRangeLogarithmic(OperandFormat(8), OperandFormat(8), kept_bits=4)
     >>> m.name, int(m(200, 100)), int(m(64, 64))
-    ('mitchdr8u_t4', 22528, 5632)
+    ('dralm8u_t4', 22528, 5632)
     """
 
     a: OperandFormat
@@ -189,7 +189,7 @@ class DynamicRangeLogarithmic(ComplementDesign):
     kept_bits: int
     complement: int | None = None
 
-    family = "mitchdr"
+    family = "dralm"
     letters: ClassVar[dict[str, str]] = {"t": "kept_bits", "c": "complement"}
 
     def __post_init__(self) -> None:

@@ -145,7 +145,7 @@ class BrokenBooth(_Booth):
     --------
     >>> m = BrokenBooth(OperandFormat(8, True), OperandFormat(8, True), kind=0, vbl=5)
     >>> m.name, int(m(7, 7)), int(m(-7, 7))
-    ('r4bbm8s_k0v5', 0, -64)
+    ('bbm8s_k0v5', 0, -64)
     """
 
     a: OperandFormat
@@ -153,7 +153,7 @@ class BrokenBooth(_Booth):
     kind: int
     vbl: int
 
-    family = "r4bbm"
+    family = "bbm"
     letters: ClassVar[dict[str, str]] = {"k": "kind", "v": "vbl"}
 
     def __post_init__(self) -> None:

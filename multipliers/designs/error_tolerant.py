@@ -45,13 +45,13 @@ class ErrorTolerant(MagnitudeDesign):
     --------
     >>> m = ErrorTolerant(OperandFormat(8), OperandFormat(8))
     >>> m.name, int(m(15, 15)), int(m(200, 100)), int(m(32, 48))
-    ('kyaw8u', 225, 18687, 1536)
+    ('etm8u', 225, 18687, 1536)
     """
 
     a: OperandFormat
     b: OperandFormat
 
-    family = "kyaw"
+    family = "etm"
 
     def __post_init__(self) -> None:
         check_room(self)

@@ -76,14 +76,14 @@ class ConstantCorrected(_FixedWidth):
     --------
     >>> m = ConstantCorrected(OperandFormat(8), OperandFormat(8), extra_columns=2)
     >>> m.name, int(m(200, 100)), int(m(255, 255)), int(m(0, 0))
-    ('fixcct8u_k2', 19968, 64768, 0)
+    ('cct8u_k2', 19968, 64768, 0)
     """
 
     a: OperandFormat
     b: OperandFormat
     extra_columns: int
 
-    family = "fixcct"
+    family = "cct"
     letters: ClassVar[dict[str, str]] = {"k": "extra_columns"}
 
     def __post_init__(self) -> None:
@@ -132,14 +132,14 @@ class VariableCorrected(_FixedWidth):
     --------
     >>> m = VariableCorrected(OperandFormat(8), OperandFormat(8), extra_columns=2)
     >>> m.name, int(m(200, 100)), int(m(255, 255)), int(m(0, 0))
-    ('fixvct8u_k2', 19968, 65024, 0)
+    ('vct8u_k2', 19968, 65024, 0)
     """
 
     a: OperandFormat
     b: OperandFormat
     extra_columns: int
 
-    family = "fixvct"
+    family = "vct"
     letters: ClassVar[dict[str, str]] = {"k": "extra_columns"}
 
     def __post_init__(self) -> None:

@@ -56,14 +56,14 @@ class AlphabetSet(Design):
     --------
     >>> m = AlphabetSet(OperandFormat(8, True), OperandFormat(8, True), alphabets=2)
     >>> m.name, int(m(10, 102)), int(m(10, -91))
-    ('quartet8s_n2', 1020, -1080)
+    ('asm8s_n2', 1020, -1080)
     """
 
     a: OperandFormat
     b: OperandFormat
     alphabets: int
 
-    family = "quartet"
+    family = "asm"
     letters: ClassVar[dict[str, str]] = {"n": "alphabets"}
 
     def __post_init__(self) -> None:

@@ -125,3 +125,14 @@ def test_unknown_suffixes_are_refused(tmp_path):
         resolve(str(path))
     with pytest.raises(UnknownNameError, match="cannot tell from its suffix"):
         resolve(path)
+
+
+def test_what_the_lint_finds_is_told(tmp_path):
+    """A table whose negative x negative quadrant was computed as positive x positive."""
+    table = get("bam8s_h3v7").table().copy()
+    table[1:128, 1:128] = table[:128:-1, :128:-1]  # f(-a, -b) = f(a, b), which this circuit does not do
+    path = tmp_path / "broken.csv"
+    path.write_text("\n".join(",".join(map(str, row)) for row in table) + "\n")
+    with pytest.warns(UserWarning, match="quadrant"):
+        multiplier = resolve(path, "8s")
+    assert multiplier(-100, -77) == get("bam8s_h3v7")(100, 77) != get("bam8s_h3v7")(-100, -77)

@@ -35,7 +35,7 @@ def r4abm(x, y, a, b, e, p):
     return total
 
 
-def r4bbm(x, y, a, b, k, v):
+def bbm(x, y, a, b, k, v):
     total = 0
     for column, b2, b1, b0 in rows(y, b):
         digit = {(0, 0, 0): 0, (0, 0, 1): 1, (0, 1, 0): 1, (0, 1, 1): 2,
@@ -101,11 +101,11 @@ def etm(x, y, a, b):
 
 ORACLES = {
     "r4abm": r4abm,
-    "r4bbm": r4bbm,
+    "bbm": bbm,
     "rad": rad,
-    "quartet": quartet,
+    "asm": quartet,
     "pnam": pnam,
-    "kyaw": etm,
+    "etm": etm,
 }
 
 
@@ -118,11 +118,11 @@ def choices(family, a, b):
     n, m = a.bits, b.bits
     fields = {
         "r4abm": [{"encoder": e, "columns": p} for e in (1, 2) for p in range(n + m)],
-        "r4bbm": [{"kind": k, "vbl": v} for k in (0, 1) for v in range(n + 1)],
+        "bbm": [{"kind": k, "vbl": v} for k in (0, 1) for v in range(n + 1)],
         "rad": [{"radix_bits": k} for k in range(5, m + 1)],
-        "quartet": [{"alphabets": s} for s in (1, 2, 4)],
+        "asm": [{"alphabets": s} for s in (1, 2, 4)],
         "pnam": [{"positive": p, "low_bits": z} for p in (0, 1) for z in range(1, min(3, m) + 1)],
-        "kyaw": [{}],
+        "etm": [{}],
     }[family]
     return [multipliers.create(family, a, b, **choice) for choice in fields]
 
@@ -135,11 +135,11 @@ def assert_equal_everywhere(design):
 
 SMALL = {
     "r4abm": ["1s 2s", "3s 4s", "4s 3s"],
-    "r4bbm": ["1s 2s", "3s 4s", "4s 3s"],
+    "bbm": ["1s 2s", "3s 4s", "4s 3s"],
     "rad": ["2s 5s", "4s 7s"],
-    "quartet": ["1u 2s", "3s 5u", "2s 6s"],
+    "asm": ["1u 2s", "3s 5u", "2s 6s"],
     "pnam": ["1s 1u", "3u 4s", "4s 3u"],
-    "kyaw": ["2u 2u", "4s 4s", "4u 4s", "6u 6u"],
+    "etm": ["2u 2u", "4s 4s", "4u 4s", "6u 6u"],
 }
 
 
@@ -152,7 +152,7 @@ def test_oracle_exhaustively_at_small_widths(family):
 
 @pytest.mark.parametrize(
     "label",
-    ["r4abm8s_e2p8", "r4bbm8s_k1v6", "rad8s_k6", "quartet8s_n1", "quartet8u_n4", "pnam8s_p1z3", "kyaw8u", "kyaw8s"],
+    ["r4abm8s_e2p8", "bbm8s_k1v6", "rad8s_k6", "asm8s_n1", "asm8u_n4", "pnam8s_p1z3", "etm8u", "etm8s"],
 )
 def test_oracle_exhaustively_at_8_bits(label):
     assert_equal_everywhere(multipliers.get(label))
@@ -187,18 +187,18 @@ def test_contract(family):
         ("r4abm8u_e1p4", "two's-complement"),
         ("r4abm8s_e3p4", "encoder"),
         ("r4abm8s_e1p16", "columns"),
-        ("r4bbm8s_k2v4", "kind"),
-        ("r4bbm8s_k0v9", "vbl"),
+        ("bbm8s_k2v4", "kind"),
+        ("bbm8s_k0v9", "vbl"),
         ("rad8s_k4", "radix_bits"),
         ("rad8s_k9", "radix_bits"),
         ("rad4s_k5", "at least 5 bits"),
-        ("quartet8s_n3", "alphabets"),
-        ("quartet8ux1s_n1", "magnitude"),
+        ("asm8s_n3", "alphabets"),
+        ("asm8ux1s_n1", "magnitude"),
         ("pnam8u_p2z1", "positive"),
         ("pnam8u_p0z4", "low_bits"),
-        ("kyaw7u", "even width"),
-        ("kyaw8x6u", "even width"),
-        ("kyaw32u", "do not fit int64"),
+        ("etm7u", "even width"),
+        ("etm8x6u", "even width"),
+        ("etm32u", "do not fit int64"),
     ],
 )
 def test_parameter_out_of_range_is_named(label, named):
@@ -209,7 +209,7 @@ def test_parameter_out_of_range_is_named(label, named):
 # ---------------------------------------------------------------- properties and figures
 
 
-@pytest.mark.parametrize("label", ["r4abm8s_e1p0", "r4abm8s_e2p0", "r4bbm8s_k0v0", "r4bbm8s_k1v0"])
+@pytest.mark.parametrize("label", ["r4abm8s_e1p0", "r4abm8s_e2p0", "bbm8s_k0v0", "bbm8s_k1v0"])
 def test_booth_without_approximation_is_exact(label):
     assert multipliers.get(label).fingerprint() == multipliers.get("exact8s").fingerprint()
 
@@ -219,20 +219,20 @@ def test_booth_products_of_a_zero_operand():
         design = multipliers.get(f"r4abm8s_e{encoder}p8")
         assert np.abs(design(0, design.b.values())).max() == of_multiplicand
         assert design(design.a.values(), 0).any() == of_multiplier
-    assert multipliers.get("r4bbm8s_k1v6")(0, np.arange(-128, 128)).any()
-    assert not multipliers.get("r4bbm8s_k0v6")(0, np.arange(-128, 128)).any()
+    assert multipliers.get("bbm8s_k1v6")(0, np.arange(-128, 128)).any()
+    assert not multipliers.get("bbm8s_k0v6")(0, np.arange(-128, 128)).any()
 
 
 @pytest.mark.parametrize(("n", "mean"), [(1, "20.1"), (2, "6.06"), (4, "0.73")])
 def test_mean_error_of_alphabet_set_weights(n, mean):
     w = np.arange(1, 128)
-    error = np.abs(multipliers.get(f"quartet8s_n{n}")(1, w) - w) / w
+    error = np.abs(multipliers.get(f"asm8s_n{n}")(1, w) - w) / w
     decimals = len(mean.partition(".")[2])
     assert round(100 * error.mean(), decimals) == float(mean)
 
 
 def test_broken_column_of_booth_is_that_of_the_array():
-    assert multipliers.get("r4bbm8s_k0v1").fingerprint() == multipliers.get("bam8s_h0v1").fingerprint()
+    assert multipliers.get("bbm8s_k0v1").fingerprint() == multipliers.get("bam8s_h0v1").fingerprint()
 
 
 def test_pnam_errors_have_one_sign():

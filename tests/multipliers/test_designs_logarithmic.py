@@ -75,7 +75,7 @@ def alm(low_bit):
     return core
 
 
-def mitchdr(x, y, bits, t):
+def dralm(x, y, bits, t):
     f = t - 1
     u, v = (floor(mantissa(z) * 2**f) // 2 * 2 + 1 for z in (x, y))
     return antilog(x, y, Fraction(u + v + 1, 2**f))
@@ -96,9 +96,9 @@ def by_nearest(three):
 
 ORACLES = {
     "ilm": signed(ilm),
-    "mitchloa": signed(alm(lambda u, v: max(u, v))),
-    "mitchsoa": signed(alm(lambda u, v: 1)),
-    "mitchdr": signed(mitchdr),
+    "almloa": signed(alm(lambda u, v: max(u, v))),
+    "almsoa": signed(alm(lambda u, v: 1)),
+    "dralm": signed(dralm),
     "implm": signed(by_nearest(4)),
     "roba": signed(by_nearest(2), zero_is_one=False),
 }
@@ -115,9 +115,9 @@ def choices(family, a, b):
     rules = (1, 2) if a.signed or b.signed else (None,)
     fields = {
         "ilm": [{"corrections": i, "kept_bits": w} for i in range(bits) for w in (None, 1, bits)],
-        "mitchloa": [{"approximate_bits": m, "complement": c} for m in range(bits) for c in rules],
-        "mitchsoa": [{"approximate_bits": m, "complement": c} for m in range(bits) for c in rules],
-        "mitchdr": [{"kept_bits": t, "complement": c} for t in (3, 4, 6, 9) for c in rules],
+        "almloa": [{"approximate_bits": m, "complement": c} for m in range(bits) for c in rules],
+        "almsoa": [{"approximate_bits": m, "complement": c} for m in range(bits) for c in rules],
+        "dralm": [{"kept_bits": t, "complement": c} for t in (3, 4, 6, 9) for c in rules],
         "implm": [{}],
         "roba": [{"complement": c} for c in rules],
     }[family]
@@ -141,7 +141,7 @@ def test_oracle_exhaustively_at_small_widths(family):
 
 
 @pytest.mark.parametrize(
-    "label", ["ilm8u_i1", "ilm8s_i0w4", "mitchloa8u_m5", "mitchsoa8s_m4c1", "mitchdr8u_t4", "implm8u", "roba8s_c1"]
+    "label", ["ilm8u_i1", "ilm8s_i0w4", "almloa8u_m5", "almsoa8s_m4c1", "dralm8u_t4", "implm8u", "roba8s_c1"]
 )
 def test_oracle_exhaustively_at_8_bits(label):
     assert_equal_everywhere(multipliers.get(label))
@@ -175,14 +175,14 @@ def test_contract(family):
     [
         ("ilm8u_i8", "corrections"),
         ("ilm8u_i0w9", "kept_bits"),
-        ("mitchloa8u_m8", "approximate_bits"),
-        ("mitchsoa8s_m3", "sign rule"),
-        ("mitchsoa8u_m3c1", "complement"),
-        ("mitchdr8u_t2", "kept_bits"),
+        ("almloa8u_m8", "approximate_bits"),
+        ("almsoa8s_m3", "sign rule"),
+        ("almsoa8u_m3c1", "complement"),
+        ("dralm8u_t2", "kept_bits"),
         ("roba8s", "sign rule"),
         ("roba8s_c3", "complement"),
         ("implm32ux31u", "do not fit int64"),
-        ("mitchdr32u_t6", "do not fit int64"),
+        ("dralm32u_t6", "do not fit int64"),
     ],
 )
 def test_parameter_out_of_range_is_named(label, named):
@@ -206,7 +206,7 @@ def test_ilm_is_exact_after_all_corrections():
     assert multipliers.get("ilm8u_i7").fingerprint() == multipliers.get("exact8u").fingerprint()
 
 
-@pytest.mark.parametrize("family", ["mitchloa", "mitchsoa"])
+@pytest.mark.parametrize("family", ["almloa", "almsoa"])
 def test_alm_without_approximate_bits_is_mitchell(family):
     assert multipliers.get(f"{family}8u_m0").fingerprint() == multipliers.get("mitchell8u").fingerprint()
 

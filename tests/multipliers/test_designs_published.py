@@ -92,7 +92,7 @@ def test_negative_mode_is_the_perforated_circuit(shared, circuit, label):
 
 def test_booth_array_without_its_first_column_is_the_circuit(shared):
     vectors = np.load(shared / "evoapprox" / "mul12s_2PQ_vectors.npz")
-    np.testing.assert_array_equal(multipliers.get("r4bbm12s_k0v1")(vectors["a"], vectors["b"]), vectors["p"])
+    np.testing.assert_array_equal(multipliers.get("bbm12s_k0v1")(vectors["a"], vectors["b"]), vectors["p"])
 
 
 def test_fingerprints_of_the_equal_circuits_are_those_of_the_index(shared):
