@@ -69,6 +69,24 @@ def certify(
             f"{surrogate.multiplier.fingerprint[:12]}...), which {multiplier.name!r} ({multiplier.a} x {multiplier.b}) "
             f"is not; certify it against that multiplier, or discover a surrogate of this one"
         )
+    return measure(surrogate, multiplier, sample=sample, workers=workers, progress=progress)
+
+
+def measure(
+    surrogate: Surrogate,
+    multiplier: Multiplier,
+    *,
+    sample: int | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Surrogate:
+    """Do what `certify` does, for a surrogate that was just made of ``multiplier``: their binding is not checked again.
+
+    Raises
+    ------
+    SurrogateError
+        If ``sample`` is not positive.
+    """
     if sample is not None and sample < 1:
         raise SurrogateError(f"sample must be a positive number of pairs, got {sample}")
     n_all = multiplier.n_pairs if sample is None else sample

@@ -6,6 +6,7 @@ For ``x > 0``, ``k(x) = floor(log2 x)`` is the characteristic, and the mantissa 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -31,9 +32,9 @@ class _ApproximateAdder(ComplementDesign):
     def _fraction_bits(self) -> int:
         return max(self.a.bits, self.b.bits) - 1
 
+    @abstractmethod
     def _low_sum(self, x: IntArray, y: IntArray) -> IntArray:
         """Return the low ``approximate_bits`` of the sum of two mantissas."""
-        raise NotImplementedError
 
     def _core(self, a: IntArray, b: IntArray) -> IntArray:
         x, y = (fraction_bits(v, self._fraction_bits) for v in (a, b))

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from multipliers.multiplier import Multiplier
 from multipliers.release import release
-from surrogate.certify import Progress, certify, default_sample, different_pairs
+from surrogate.certify import Progress, default_sample, different_pairs, measure
 from surrogate.errors import FitError
 from surrogate.model import MultiplierReference, Option, Provenance, Surrogate, Term
 
@@ -87,7 +87,8 @@ def discover(
         limit = 4 if terms is None else terms
         found = fit_lowrank(multiplier, terms=limit, weights_a=weights_a, weights_b=weights_b)
         options = {"terms": limit, "weighted": weights_a is not None or weights_b is not None}
-    return certify(_surrogate(multiplier, found, method, options), multiplier, sample=sample, progress=progress)
+    model = _surrogate(MultiplierReference.of(multiplier), found, method, options)
+    return measure(model, multiplier, sample=sample, progress=progress)
 
 
 def _discover_exact(multiplier: Multiplier, limit: int, sample: int | None, progress: Progress | None) -> Surrogate:
@@ -96,11 +97,11 @@ def _discover_exact(multiplier: Multiplier, limit: int, sample: int | None, prog
 
     if limit < 1:
         raise FitError(f"terms must be a positive integer, got {limit!r}")
-    include = NOWHERE
+    reference, include = MultiplierReference.of(multiplier), NOWHERE
     for _ in range(_ATTEMPTS):
         found, form = fit_exact(multiplier, max_terms=limit, include=include)
-        model = _surrogate(multiplier, found, "exact", {"form": form})
-        surrogate = certify(model, multiplier, sample=sample, progress=progress)
+        model = _surrogate(reference, found, "exact", {"form": form})
+        surrogate = measure(model, multiplier, sample=sample, progress=progress)
         if surrogate.certificate is not None and surrogate.certificate.max_abs_residual == 0:
             return surrogate
         missed = different_pairs(model, multiplier, sample=sample)
@@ -111,9 +112,8 @@ def _discover_exact(multiplier: Multiplier, limit: int, sample: int | None, prog
     )
 
 
-def _surrogate(multiplier: Multiplier, terms: list[Term], method: str, options: dict[str, Option]) -> Surrogate:
-    provenance = Provenance(method, tuple(options.items()), release())
-    return Surrogate(terms, MultiplierReference.of(multiplier), provenance)
+def _surrogate(reference: MultiplierReference, terms: list[Term], method: str, options: dict[str, Option]) -> Surrogate:
+    return Surrogate(terms, reference, Provenance(method, tuple(options.items()), release()))
 
 
 def _refuse_foreign_options(

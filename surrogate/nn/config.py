@@ -133,8 +133,9 @@ class ApproxConfig:
             return replace(self, backend="surrogate", surrogate=found)
         if multiplier.n_pairs > MAX_TABLE_ENTRIES:
             raise ConversionError(
-                f"{multiplier.name} has no exact surrogate of {AUTO_TERMS} terms and too wide operands for a "
-                f"table; pass an approximate surrogate, such as surrogate.discover(multiplier, method='htp')"
+                f"{multiplier.name} has no surrogate of {AUTO_TERMS} terms that is proven exact here, and too wide "
+                f"operands for a table; pass one proven on all pairs, surrogate.discover(multiplier, "
+                f"every_pair=True), or an approximate surrogate, such as surrogate.discover(multiplier, method='htp')"
             )
         return replace(self, backend="table")
 
