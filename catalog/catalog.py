@@ -17,6 +17,7 @@ from multipliers.accumulator import ErrorMetrics
 from multipliers.errors import ParameterError, UnknownNameError
 from multipliers.metrics import normaliser_value
 from multipliers.multiplier import MAX_TABLE_ENTRIES, Design
+from multipliers.operands import OperandFormat
 
 UNITS = ("LSB", "%", "% of 2^(n+m)", "% of the largest exact product")
 """Units of figures: ``LSB`` as measured, ``%`` of a fraction, or an LSB metric as a percentage of a normaliser."""
@@ -71,15 +72,21 @@ class Figure:
 
     def convert(self, metrics: ErrorMetrics, multiplier: multipliers.Multiplier) -> float:
         """Return the figure's metric, as measured, in the figure's unit."""
-        value = float(getattr(metrics, self.metric))
+        return float(getattr(metrics, self.metric)) * self.scale(multiplier.a, multiplier.b)
+
+    def scale(self, a: OperandFormat, b: OperandFormat) -> float:
+        """Return by what the metric is multiplied to be in the figure's unit.
+
+        Examples
+        --------
+        >>> Figure("wce", "0.0076", "% of 2^(n+m)", "paper", "V").scale(OperandFormat(8), OperandFormat(8))
+        0.00152587890625
+        """
         if self.unit == "LSB":
-            return value
+            return 1.0
         if self.unit == "%":
-            return 100 * value
-        whole = normaliser_value(
-            multiplier.a, multiplier.b, "2^(n+m)" if "2^" in self.unit else "largest exact product"
-        )
-        return 100 * value / whole
+            return 100.0
+        return 100 / normaliser_value(a, b, "2^(n+m)" if "2^" in self.unit else "largest exact product")
 
     def agrees(self, value: float) -> bool:
         """Whether a measured value rounds to the printed one, within half a unit of its last digit.

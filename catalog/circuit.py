@@ -16,8 +16,10 @@ COSTS = {
     "delay": "ns",
     "gates": "",
     "depth": "",
+    "terms": "",
 }
-"""Hardware costs of a circuit and their units: as published for a technology, and as counted in its netlist."""
+"""Costs of a circuit and their units: hardware as published for a technology or as counted in its netlist, and in
+software ``terms``, the ordinary products that simulate it exactly, min(rank F, 1 + rank E)."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class Circuit:
     metrics : mapping of str to float
         Measured metrics: the numeric fields of `multipliers.accumulator.ErrorMetrics`.
     costs : mapping of str to float
-        Hardware costs, keys of `COSTS`; a cost that is not known is absent.
+        Keys of `COSTS`; a cost that is not known is absent. Above 2**20 operand pairs ``terms`` is a lower bound, the
+        ranks of a random sub-matrix.
     published : mapping of str to float
         Published metrics, in the units of ``metrics`` (fractions, not per cent); absent where not published.
     """
