@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,11 +127,27 @@ def _wait(
         )
         try:
             _limit(process.pid, limits, file_bytes)
-            return process.wait(timeout=limits.time_s)
-        except subprocess.TimeoutExpired:
-            return None
+            ended = _ends_within(process, limits.time_s)
         finally:
             _kill_group(process)
+    return process.returncode if ended else None
+
+
+def _ends_within(process: subprocess.Popen[bytes], time_s: float) -> bool:
+    """Wait for the end of a process without reaping it, so that its group can still be ended by number."""
+    if not hasattr(os, "waitid"):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=time_s)
+        return process.returncode is not None
+    deadline, pause = time.monotonic() + time_s, 0.0005
+    with contextlib.suppress(ChildProcessError):  # where SIGCHLD is ignored, the system has reaped it already
+        while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, 0.05)
+    return True
 
 
 def _head(messages: Path) -> str:
@@ -139,8 +156,8 @@ def _head(messages: Path) -> str:
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End the process, if it still runs, and whatever it started."""
-    if process.poll() is None:  # not reaped yet, so the group is still its own
+    """End the process, if it still runs, and whatever it started and left in its group."""
+    if process.returncode is None:  # not reaped yet, so the group is still its own
         with contextlib.suppress(OSError):
             if os.name == "posix":
                 os.killpg(process.pid, signal.SIGKILL)

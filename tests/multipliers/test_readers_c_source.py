@@ -1,3 +1,4 @@
+import contextlib
 import gc
 import pickle
 import shutil
@@ -92,6 +93,7 @@ def expected(n, m, dropped):
         ("mul6u_X", "const uint64_t A,const uint64_t B", 6, 6),
         ("mul6x3u_X", "uint64_t B /* second port, */, // first (\n uint64_t A", 6, 3),
         ("mul3x6u_0A1", "uint8_t A, uint16_t B", 3, 6),
+        ("mul6u_pwr_0_006_mae_04_6026", "uint8_t B,\n      uint8_t\n   A /* ,, */", 6, 6),
     ],
 )
 def test_gate_level_circuits(name, parameters, n, m, tmp_path):
@@ -290,6 +292,7 @@ def test_header_figures():
         "PDK45_AREA": Figure(729.8, "um2"),
         "PDK45_DELAY": Figure(1.48, "ns"),
     }
+    assert header_figures("int x = 3;\n// MSE = 72829.102e2 \n") == {"MSE": Figure(7282910.2, "")}
     assert header_figures(
         "int x = 3;\n/// Library = EvoApprox\n/* MSE = 1.5e+03 */\n/// EP% = 5 %\n * WCRE% = 700.00 % \n"
     ) == {
@@ -333,7 +336,7 @@ def test_endless_code_is_ended(body, tmp_path):
         ("if (A == 5) abort(); return 0;", "was ended by SIGABRT"),
         ("return A == 5 ? *(volatile int *)8 : 0;", "was ended by SIGSEGV"),
         ("exit(3);", "exited with status 3"),
-        ("exit(0);", "ended after 0 of 256 products"),
+        ("exit(0);", "gave 0 products for 256 pairs: the source ends the process"),
     ],
 )
 def test_crashes_are_reported(body, said, tmp_path):
@@ -353,6 +356,76 @@ def test_endless_output_is_discarded(tmp_path):
     assert int(read_c_source(source(tmp_path, body)).multiplier(3, 1)) == 3
     with pytest.raises(SourceError, match="SIGXFSZ"):
         read_c_source(source(tmp_path, "static char t[4096]; for (;;) write(2, t, 4096);"), limits=Limits(time_s=30))
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        "int f(int a) { return a; }",
+        "int f(int a, int b, int c) { return a * b + c; }",
+        "double f(double a, double b) { return a * b; }",
+        "int f(int *a, int b) { return *a * b; }",
+        "void f(int a, int b) { }",
+        "int f(void) { return 1; }",
+    ],
+)
+@pytest.mark.parametrize("wanted", [None, "f"])
+def test_other_signatures_are_quoted(definition, wanted, tmp_path):
+    path = tmp_path / "circuit.c"
+    path.write_text(definition)
+    with pytest.raises(SourceError, match="of two integers") as caught:
+        read_c_source(path, "4u", function=wanted)
+    assert repr(definition.partition(" {")[0]) in str(caught.value)
+    assert "write a wrapper" in str(caught.value)
+
+
+@pytest.mark.parametrize("alias", ["typedef float real;", "typedef double real;", "typedef char *real;"])
+def test_types_that_only_look_like_integers_do_not_compile(alias, tmp_path):
+    path = tmp_path / "circuit.c"
+    path.write_text(f"{alias}\nint f(real a, real b) {{ return 0; }}\n")
+    with pytest.raises(SourceError, match=r"does not compile(?s:.)*invalid operands"):
+        read_c_source(path, "4u")
+    path.write_text(f"{alias}\nreal f(int a, int b) {{ return 0; }}\n")
+    with pytest.raises(SourceError, match=r"does not compile(?s:.)*invalid operands"):
+        read_c_source(path, "4u")
+
+
+def test_files_that_a_circuit_writes_go_with_its_folder(tmp_path):
+    body = 'FILE *f = fopen("trace.txt", "a"); fputs("trace", f); fclose(f); return A;'
+    path = source(tmp_path, body)
+    path.write_text("#include <stdio.h>\n" + path.read_text())
+    assert int(read_c_source(path).multiplier(3, 1)) == 3
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def running(text):
+    """Processes whose command line holds a text."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if text in entry.read_bytes().decode(errors="replace"):
+                found.append(entry.parent.name)
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="processes are looked up in /proc")
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("static int n; if (!n++ && !fork()) for (;;) pause(); return A;", None),
+        ("fork(); fork(); for (;;) ;", "did not end within 0.5 s"),
+        ("static int n; if (!n++ && fork()) wait(0); return A;", "gave 512 products for 256 pairs: the source forks"),
+    ],
+)
+def test_processes_that_a_circuit_forks_are_ended(body, said, tmp_path, nothing_left_behind):
+    path = source(tmp_path, body)
+    path.write_text("#include <sys/wait.h>\n" + path.read_text())
+    with pytest.raises(SourceError, match=said) if said else contextlib.nullcontext():
+        assert int(read_c_source(path, limits=Limits(time_s=0.5)).multiplier(3, 1)) == 3
+    deadline = time.monotonic() + 2
+    while running(str(nothing_left_behind)) and time.monotonic() < deadline:
+        time.sleep(0.02)  # a killed process takes a moment to go
+    assert not running(str(nothing_left_behind))
 
 
 def test_no_compiler(tmp_path, monkeypatch):
