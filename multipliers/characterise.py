@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from multipliers.accumulator import Comparison, ErrorMetrics, Normaliser, Relative
 from multipliers.distributions import normalised_weights, weighted_pairs
 from multipliers.errors import ParameterError
+from multipliers.intervals import DEFAULT_CONFIDENCE
+from multipliers.metric_values import Comparison, ErrorMetrics, Normaliser, Relative
 from multipliers.metrics import MAX_EXHAUSTIVE_PAIRS, MAX_STREAMED_PAIRS, Progress, error_metrics
 from multipliers.multiplier import Multiplier
 from multipliers.operands import OperandFormat
@@ -26,6 +27,7 @@ from multipliers.records import Record
 from multipliers.spectrum import Spectrum, matrix_spectrum, random_submatrix
 from multipliers.structure import SAMPLE as STRUCTURE_SAMPLE
 from multipliers.structure import Structure, find_structure
+from multipliers.summary import SummaryRow, summary_rows
 from multipliers.table import TableMultiplier
 
 HISTOGRAM_SAMPLE = 1 << 20
@@ -36,14 +38,6 @@ PROFILE_VALUES = 128
 
 SUBMATRIX_SIDE = 256
 """Rows and columns of the random sub-matrix behind rank and spectrum of a wide multiplier."""
-
-
-class SummaryRow(NamedTuple):
-    """One line of a report: a label, a number (or word), and its unit (``""`` for none)."""
-
-    label: str
-    value: str | int | float
-    unit: str
 
 
 class DotProductError(NamedTuple):
@@ -116,55 +110,8 @@ class Characterisation(Record):
         return DotProductError(length, length * self.metrics.mean_error, math.sqrt(length) * self.metrics.sd)
 
     def summary(self) -> tuple[SummaryRow, ...]:
-        """Return the report, line by line; fractions stay plain numbers."""
-        m, s, spectrum = self.metrics, self.structure, self.error_spectrum
-        rank_label = "" if self.complete else f" (at least; random {spectrum.n_rows} x {spectrum.n_columns})"
-        dot = self.expected_dot_product_error(1024)
-        rows: list[tuple[str, str | int | float | bool | None, str]] = [
-            ("multiplier", self.name, ""),
-            ("operands", f"{self.a} x {self.b}", ""),
-            ("fingerprint" if self.complete else "sample fingerprint", self.fingerprint, ""),
-            ("comparison", m.comparison + (", weighted" if m.weighted else ""), ""),
-            ("operand pairs", m.n_pairs, ""),
-            ("mean error (bias)", m.mean_error, "LSB"),
-            ("standard deviation", m.sd, "LSB"),
-            ("mean absolute error (MAE)", m.mae, "LSB"),
-            ("worst-case error (WCE)", m.wce, "LSB"),
-            ("smallest error", m.min_error, "LSB"),
-            ("largest error", m.max_error, "LSB"),
-            ("mean squared error (MSE)", m.mse, "LSB^2"),
-            ("root mean squared error", m.rmse, "LSB"),
-            (f"NMED (MAE / {m.normaliser})", m.nmed, ""),
-            ("error probability", m.error_probability, ""),
-            ("positive error probability", m.positive_error_probability, ""),
-            ("negative error probability", m.negative_error_probability, ""),
-            (f"mean relative error (MRE, {m.relative})", m.mre, ""),
-            ("worst-case relative error", m.wcre, ""),
-            ("relative bias", m.relative_bias, ""),
-            ("relative standard deviation", m.relative_sd, ""),
-            ("mean Hamming distance", m.mean_hamming_distance, "bit"),
-            ("structure", s.comparison, ""),
-            ("commutative", s.commutative, ""),
-            ("f(-a, b) = -f(a, b)", s.sign_symmetric_a, ""),
-            ("f(a, -b) = -f(a, b)", s.sign_symmetric_b, ""),
-            ("f(0, b) = 0", s.zero_preserving_a, ""),
-            ("f(a, 0) = 0", s.zero_preserving_b, ""),
-            ("monotone in abs(a)", s.monotone_a, ""),
-            ("monotone in abs(b)", s.monotone_b, ""),
-            ("rank of products" + rank_label, self.product_spectrum.rank, ""),
-            ("rank of errors" + rank_label, spectrum.rank, ""),
-            ("products that simulate it exactly" + rank_label, self.n_exact_products, ""),
-            ("terms for 10 % of the error norm", spectrum.terms_for(0.1), ""),
-            ("terms for 1 % of the error norm", spectrum.terms_for(0.01), ""),
-            (f"dot product of {dot.length}: mean error", dot.bias, "LSB"),
-            (f"dot product of {dot.length}: standard deviation", dot.sd, "LSB"),
-        ]
-        words = {True: "yes", False: "no"}
-        return tuple(
-            SummaryRow(label, words[value] if isinstance(value, bool) else value, unit)
-            for label, value, unit in rows
-            if value is not None
-        )
+        """Return the report, line by line; see `multipliers.summary`."""
+        return summary_rows(self)
 
 
 def characterise(
@@ -176,6 +123,7 @@ def characterise(
     sample: int | None = None,
     relative: Relative = "nonzero",
     normaliser: Normaliser = "2^(n+m)",
+    confidence: float = DEFAULT_CONFIDENCE,
     n_bins: int = 64,
     progress: Progress | None = None,
 ) -> Characterisation:
@@ -195,8 +143,8 @@ def characterise(
         What to characterise.
     weights_a, weights_b : array_like of float, optional
         Operand distributions, for everything but structure and rank; see `error_metrics`.
-    comparison, sample, relative, normaliser
-        How metrics are compared and normalised; see `error_metrics`.
+    comparison, sample, relative, normaliser, confidence
+        How metrics are compared and normalised, and how sure the intervals of sampled ones are; see `error_metrics`.
     n_bins : int
         Most bins of a histogram, from 4.
     progress : callable, optional
@@ -231,6 +179,7 @@ def characterise(
         sample=sample,
         relative=relative,
         normaliser=normaliser,
+        confidence=confidence,
         progress=progress,
     )
 

@@ -1,6 +1,6 @@
 """The error metrics of a multiplier: exhaustive, streamed or sampled, uniform or weighted by operand distributions.
 
-`multipliers.accumulator` defines the metrics.
+`multipliers.metric_values` defines the metrics, `multipliers.sampling` the confidence intervals of sampled ones.
 """
 
 from __future__ import annotations
@@ -11,21 +11,23 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from multipliers.accumulator import (
+from multipliers.accumulator import ErrorAccumulator
+from multipliers.distributions import normalised_weights, weighted_pairs
+from multipliers.errors import ParameterError
+from multipliers.intervals import DEFAULT_CONFIDENCE, check_confidence
+from multipliers.metric_values import (
     COMPARISONS,
     Comparison,
-    ErrorAccumulator,
     ErrorMetrics,
     Normaliser,
     Relative,
     check_name,
     normaliser_value,
 )
-from multipliers.distributions import normalised_weights, weighted_pairs
-from multipliers.errors import ParameterError
 from multipliers.multiplier import Multiplier
 from multipliers.operands import IntArray
 from multipliers.parallel import map_in_order
+from multipliers.sampling import SampleSpread
 from multipliers.sums import MAX_TERMS
 
 __all__ = [
@@ -62,6 +64,7 @@ def error_metrics(
     sample: int | None = None,
     relative: Relative = "nonzero",
     normaliser: Normaliser = "2^(n+m)",
+    confidence: float = DEFAULT_CONFIDENCE,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> ErrorMetrics:
@@ -84,6 +87,8 @@ def error_metrics(
         Convention of ``mre``: over the pairs with P != 0, or abs(E)/max(1, abs(P)) over all.
     normaliser : {"2^(n+m)", "2^(n+m)-1", "largest exact product"}
         What ``nmed`` divides ``mae`` by.
+    confidence : float
+        Of the intervals of a sampled comparison, strictly between 0 and 1; see `multipliers.sampling`.
     workers : int, optional
         Threads that compare every pair of a wide multiplier; by default one per processor. The result does not depend
         on it. A multiplier whose function must not run twice at a time needs ``workers=1``.
@@ -97,8 +102,8 @@ def error_metrics(
     Raises
     ------
     ParameterError
-        For weights that are not a distribution over the format, an unknown name, ``workers`` below 1, or ``sample``
-        below 1 or beside another comparison.
+        For weights that are not a distribution over the format, an unknown name, a ``confidence`` outside (0, 1),
+        ``workers`` below 1, or ``sample`` below 1 or beside another comparison.
 
     Examples
     --------
@@ -109,20 +114,25 @@ def error_metrics(
     (0.0625, -0.125, 2)
     """
     comparison = choose_comparison(multiplier, comparison, sample)
+    check_confidence(confidence)
     weighted = weights_a is not None or weights_b is not None
     p = normalised_weights(multiplier.a, weights_a, "a") if weighted else None
     q = normalised_weights(multiplier.b, weights_b, "b") if weighted else None
     if comparison == "sampled":
         accumulator = ErrorAccumulator(multiplier.a, multiplier.b, relative=relative, normaliser=normaliser)
+        spread = SampleSpread(multiplier.a, multiplier.b, relative)
         n_pairs = DEFAULT_SAMPLE if sample is None else sample
         for start in range(0, n_pairs, MAX_TERMS):
             size = min(MAX_TERMS, n_pairs - start)
             a, b = weighted_pairs(multiplier.a, multiplier.b, size, start, p, q)
-            accumulator.add(a * b, multiplier(a, b))
+            exact, approximate = a * b, multiplier(a, b)
+            accumulator.add(exact, approximate)
+            spread.add(exact, approximate)
             if progress is not None:
                 progress(start + size, n_pairs)
         result = accumulator.result(comparison)
-        return replace(result, weighted=True, wmed=result.mae) if weighted else result
+        result = replace(result, weighted=True, wmed=result.mae) if weighted else result
+        return replace(result, intervals=spread.intervals(result, confidence))
     b = multiplier.b.values()
 
     def collect(a: IntArray) -> ErrorAccumulator:

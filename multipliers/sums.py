@@ -43,6 +43,48 @@ class Moments:
         self.weight = total
 
 
+class FourMoments:
+    """Running count, mean and central moments up to the fourth of unweighted values, without cancellation.
+
+    Blocks are combined by Pebay's formulas (Sandia report SAND2008-6212, 2008, equations 3.1 and 3.2).
+    """
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.mean = 0.0
+        self._sums = (0.0, 0.0, 0.0)  # of the second, third and fourth powers of the deviations from the mean
+
+    @property
+    def central(self) -> tuple[float, float, float]:
+        """Means of the second, third and fourth powers of the deviations from the mean."""
+        second, third, fourth = self._sums
+        return second / self.n, third / self.n, fourth / self.n
+
+    def add(self, x: NDArray[np.float64]) -> None:
+        """Add values."""
+        if x.size == 0:
+            return
+        mean = float(x.mean())
+        deviation = x - mean
+        squared = np.square(deviation)
+        n_a, n_b, (a2, a3, a4) = self.n, x.size, self._sums
+        b2, b3, b4 = float(squared.sum()), float(np.vdot(squared, deviation)), float(np.vdot(squared, squared))
+        n, step = n_a + n_b, mean - self.mean
+        share_a, share_b = n_a / n, n_b / n
+        cross = step * step * share_a * n_b
+        self._sums = (
+            a2 + b2 + cross,
+            a3 + b3 + cross * step * (share_a - share_b) + 3 * step * (share_a * b2 - share_b * a2),
+            a4
+            + b4
+            + cross * step * step * (share_a**2 - share_a * share_b + share_b**2)
+            + 6 * step * step * (share_a**2 * b2 + share_b**2 * a2)
+            + 4 * step * (share_a * b3 - share_b * a3),
+        )
+        self.mean += step * share_b
+        self.n = n
+
+
 def exact_sums(E: IntArray, largest: int) -> tuple[int, int, int]:
     """Return the sums of E, abs(E) and E^2 of at most `MAX_TERMS` errors, as exact Python integers.
 

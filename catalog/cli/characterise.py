@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,6 +29,7 @@ from catalog.cli.grid import Grid
 if TYPE_CHECKING:
     from catalog import Entry, Figure
     from multipliers.characterise import Characterisation
+    from multipliers.intervals import Interval
     from multipliers.multiplier import Multiplier
 
 PICTURES = (".png", ".svg", ".pdf")
@@ -50,6 +52,9 @@ def characterise(
     weights_b: WeightsB = None,
     sample: Sample = None,
     every_pair: EveryPair = False,
+    confidence: Annotated[
+        float, typer.Option(metavar="P", help="Confidence of the intervals of sampled metrics, between 0 and 1.")
+    ] = 0.95,
     output: Annotated[
         list[Path] | None,
         typer.Option(
@@ -75,7 +80,13 @@ def characterise(
         streamed = every_pair and (multiplier.n_pairs > MAX_STREAMED_PAIRS or sample is not None)
         with progress(f"{multiplier.name}: comparing pairs") as advance:
             found = measure(
-                multiplier, p, q, comparison="streamed" if streamed else None, sample=sample, progress=advance
+                multiplier,
+                p,
+                q,
+                comparison="streamed" if streamed else None,
+                sample=sample,
+                confidence=confidence,
+                progress=advance,
             )
         usual = p is None and q is None and sample is None and not streamed
         published = _published(found, multiplier)
@@ -134,22 +145,22 @@ def _as_dict(found: Characterisation, published: list[tuple[Figure, float]]) -> 
 
 
 def _print(found: Characterisation, published: list[tuple[Figure, float]]) -> None:
-    plain_columns = [("", "")] * 3
+    plain_columns = [("", "")] * 4
     about = Grid("Multiplier", plain_columns, frozenset({0, 1}))
-    rest = Grid("", plain_columns, frozenset({0, 2}))
+    rest = Grid("", plain_columns, frozenset({0, 2, 3}))
     grid = about
-    for label, value, unit in found.summary():
+    for label, value, unit, interval in found.summary():
         start = next((first for first in _SECTIONS if label.startswith(first)), None)
         if start is not None:
             grid = rest
-            heading = (_SECTIONS[start], "", "")
+            heading = (_SECTIONS[start], "", "", "")
             if heading not in rest.rows:
                 rest.rows.append(heading)
         text = plain(value) if label == "multiplier" or "fingerprint" in label else number(value)
-        grid.rows.append((f"  {'comparison' if label == 'structure' else label}", text, unit))
+        grid.rows.append((f"  {'comparison' if label == 'structure' else label}", text, unit, _sure(interval)))
     entry = _entry(found)
     if entry is not None and entry.label != found.name:
-        about.rows.append(("  in the catalog", f"the same products as {entry.label}", ""))
+        about.rows.append(("  in the catalog", f"the same products as {entry.label}", "", ""))
     about.print()
     rest.print()
     print_line("")
@@ -158,6 +169,16 @@ def _print(found: Characterisation, published: list[tuple[Figure, float]]) -> No
         print_line("")
         figures, values = zip(*published, strict=True)
         print_figures(figures, values, "measured" if found.metrics.comparison != "sampled" else "measured (sampled)")
+
+
+def _sure(interval: Interval | None) -> str:
+    """Say where the number over all operand pairs lies."""
+    if interval is None:
+        return ""
+    if interval.method == "bound":
+        low, high = interval.low, interval.high
+        return f"sampled: at least {number(low)}" if math.isinf(high) else f"sampled: at most {number(high)}"
+    return f"sampled: {100 * interval.confidence:.4g} % in [{number(interval.low)}, {number(interval.high)}]"
 
 
 def _spectrum(found: Characterisation) -> Grid:

@@ -307,3 +307,14 @@ def test_wide_multiplier_is_sampled():
     assert data["fingerprint"] == multipliers.get("drum16u_k6").sample_fingerprint()
     assert data["published"]
     assert "sub-matrix" in run("drum16u_k6", "--sample", 1000).stdout
+
+
+def test_sampled_metrics_are_printed_with_their_intervals():
+    sampled = run("mitchell8u", "--sample", 2000, "--confidence", 0.99).stdout
+    data = as_json("mitchell8u", "--sample", 2000, "--confidence", 0.99)["metrics"]
+    bias = data["intervals"]["mean_error"]
+    assert f"sampled: 99 % in [{bias['low']:.6g}, {bias['high']:.6g}]" in sampled
+    assert f"sampled: at least {data['wce']:,}" in sampled
+    assert f"sampled: at most {data['min_error']:,}" in sampled
+    assert "in [" not in run("mitchell8u").stdout
+    assert "confidence must be a number between 0 and 1" in refused("mitchell8u", "--confidence", 95)
