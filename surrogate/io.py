@@ -21,7 +21,9 @@ from surrogate.errors import SurrogateError, SurrogateFileError
 from surrogate.model import Surrogate
 
 FORMAT = "axsurrogate.surrogate"
-VERSION = 1
+VERSION = 2
+"""Newest version of the format; a file has the lowest one that can hold its content."""
+
 MAX_BYTES = 64 << 20
 """Largest file that is read unless the caller allows more."""
 
@@ -41,7 +43,7 @@ def dumps(surrogate: Surrogate) -> bytes:
     True
     """
     content = surrogate.to_dict()
-    envelope = {"format": FORMAT, "version": VERSION, "sha256": _digest(content), "content": content}
+    envelope = {"format": FORMAT, "version": _version(surrogate), "sha256": _digest(content), "content": content}
     return _canonical(envelope) + b"\n"
 
 
@@ -215,8 +217,8 @@ def _content(envelope: Any) -> Surrogate:
             f"has version {version} of the format{_writer(envelope)}, and this package reads up to {VERSION}; "
             f"upgrade axsurrogate to read it"
         )
-    if version != VERSION:
-        raise _Refused(f"has version {version} of the format, which never existed; versions start at {VERSION}")
+    if version < 1:
+        raise _Refused(f"has version {version} of the format, which never existed; versions start at 1")
     if set(envelope) != {"format", "version", "sha256", "content"}:
         raise _Refused(
             f"has the fields {', '.join(map(repr, sorted(envelope)))[:200]}; content and sha256 belong there"
@@ -224,9 +226,18 @@ def _content(envelope: Any) -> Surrogate:
     if envelope["sha256"] != _digest(envelope["content"]):
         raise _Refused("its hash does not match: it was changed or damaged after it was written")
     try:
-        return Surrogate.from_dict(envelope["content"])
+        surrogate = Surrogate.from_dict(envelope["content"])
     except (SurrogateError, ParameterError) as error:
         raise _Refused(str(error)) from None
+    if version != _version(surrogate):
+        raise _Refused(f"has version {version} of the format, but its basis functions are of {_version(surrogate)}")
+    return surrogate
+
+
+def _version(surrogate: Surrogate) -> int:
+    """Return the lowest version of the format that knows the surrogate's basis functions."""
+    functions = (function for term in surrogate.terms for function in (term.a, term.b))
+    return max((part.since for function in functions for part in function.components), default=1)
 
 
 def _writer(envelope: dict[str, Any]) -> str:

@@ -89,7 +89,14 @@ def _functions(draw: st.DrawFn, operand: OperandFormat, integer: bool) -> basis.
         st.builds(basis.Truncate, st.integers(0, MAX_BITS)),
         st.builds(basis.Bit, st.integers(0, MAX_BITS - 1)),
         st.builds(basis.LeadingOneTruncate, st.integers(1, MAX_BITS), st.booleans()),
+        st.builds(basis.AllBits, st.integers(1, (1 << MAX_BITS) - 1)),
+        st.builds(basis.NearestPower, st.booleans()),
+        st.just(basis.IsZero()),
     )
+    odd = st.builds(basis.Odd, named)
+    window = st.builds(basis.Window, st.one_of(named, odd), st.integers(0, 2), st.one_of(st.none(), st.integers(3, 8)))
+    parts = st.tuples(st.integers(-(1 << 10), 1 << 10), st.one_of(named, odd, window))
+    named = st.one_of(named, odd, window, st.builds(basis.Sum, st.lists(parts, min_size=1, max_size=4)))
     if operand.bits > 6 or draw(st.booleans()):
         function: basis.BasisFunction = draw(named)
         return function

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from surrogate.basis import (
+    AllBits,
     BasisFunction,
     Bit,
     Constant,
     Identity,
+    IsZero,
+    LeadingOneTable,
     LeadingOneTruncate,
     Mod,
+    NearestPower,
+    Odd,
     Sign,
+    Sum,
     Table,
     Truncate,
+    Window,
 )
 from surrogate.errors import SurrogateError
-from surrogate.export.naming import check_identifier, headline, name_tables
+from surrogate.export.naming import check_identifier, components, headline, name_tables
 from surrogate.model import Surrogate
 
 _KEYWORDS = """
@@ -37,6 +44,47 @@ static inline int64_t {name}_leading_one_truncate(int64_t x, int bits, int unbia
     return x < 0 ? -kept : kept;
 }}
 """
+
+_NEAREST_POWER = """
+static inline int64_t {name}_nearest_power(int64_t x, int three_down)
+{{
+    int64_t magnitude = x < 0 ? -x : x, power = 1;
+    if (magnitude == 0)
+        return 0;
+    while (magnitude >> 1 >= power)
+        power *= 2;
+    if (2 * magnitude >= 3 * power && !(three_down && magnitude == 3))
+        power *= 2;
+    return x < 0 ? -power : power;
+}}
+"""
+
+_LEADING_ONE_INDEX = """
+static inline int {name}_leading_one(int64_t magnitude)
+{{
+    int k = 0;
+    while (magnitude >> k > 1)
+        k++;
+    return k;
+}}
+
+static inline int64_t {name}_scaled(int64_t x, int64_t value, int scale)
+{{
+    int64_t product = value * (INT64_C(1) << {name}_leading_one(x < 0 ? -x : x)), unit = INT64_C(1) << scale;
+    int64_t quotient = product / unit - (product % unit < 0);
+    return x < 0 ? -quotient : x == 0 ? 0 : quotient;
+}}
+
+static inline int64_t {name}_mantissa(int64_t x, int bits)
+{{
+    int64_t magnitude = x < 0 ? -x : x == 0 ? 1 : x;
+    int k = {name}_leading_one(magnitude);
+    int64_t rest = magnitude - (INT64_C(1) << k);
+    return k > bits ? rest >> (k - bits) : rest << (bits - k);
+}}
+"""
+
+_HELPERS = {LeadingOneTruncate: _LEADING_ONE, NearestPower: _NEAREST_POWER, LeadingOneTable: _LEADING_ONE_INDEX}
 
 
 def to_c(surrogate: Surrogate, function_name: str = "multiply") -> str:
@@ -85,10 +133,10 @@ def to_c(surrogate: Surrogate, function_name: str = "multiply") -> str:
     guard = f"{function_name.upper()}_H"
     lines = [f"// {headline(surrogate)}.", f"#ifndef {guard}", f"#define {guard}", ""]
     lines += ["#include <assert.h>", "#include <stdint.h>", ""]
-    lines += [_table(table, name) for table, name in names.items() if isinstance(table, Table)]
+    lines += [_table(table, name) for table, name in names.items()]
     source = "\n".join(lines)
-    if any(isinstance(f, LeadingOneTruncate) for term in surrogate.terms for f in (term.a, term.b)):
-        source += _LEADING_ONE.format(name=function_name) + "\n"
+    used = {type(function) for function in components(surrogate)}
+    source += "".join(text.format(name=function_name) + "\n" for function, text in _HELPERS.items() if function in used)
     a, b = surrogate.a, surrogate.b
     kind = "int64_t" if surrogate.is_integer else "double"
     body = [
@@ -119,7 +167,7 @@ def _literal(value: int | float) -> str:
     return f"INT64_C({value})" if value > -(1 << 63) else "INT64_MIN"
 
 
-def _table(table: Table, name: str) -> str:
+def _table(table: Table | LeadingOneTable, name: str) -> str:
     values = table.values.tolist()
     if table.is_integer:
         widths = [n for n in (8, 16, 32, 64) if -(1 << (n - 1)) <= min(values) and max(values) < 1 << (n - 1)]
@@ -131,7 +179,7 @@ def _table(table: Table, name: str) -> str:
 
 
 def _expression(
-    function: BasisFunction, variable: str, minimum: int, names: dict[BasisFunction, str], prefix: str
+    function: BasisFunction, variable: str, minimum: int, names: dict[Table | LeadingOneTable, str], prefix: str
 ) -> str:
     match function:
         case Constant():
@@ -148,6 +196,25 @@ def _expression(
             return f"{prefix}_leading_one_truncate({variable}, {bits}, {int(unbiased)})"
         case Sign():
             return f"(({variable} > 0) - ({variable} < 0))"
+        case IsZero():
+            return f"(int64_t)({variable} == 0)"
+        case AllBits(mask=mask):
+            return f"(int64_t)(((uint64_t){variable} & UINT64_C({mask})) == UINT64_C({mask}))"
+        case NearestPower(three_down=three_down):
+            return f"{prefix}_nearest_power({variable}, {int(three_down)})"
+        case LeadingOneTable(bits=bits, scale=scale):
+            return f"{prefix}_scaled({variable}, {names[function]}[{prefix}_mantissa({variable}, {bits})], {scale})"
+        case Odd(function=inner):
+            value = _expression(inner, f"({variable} < 0 ? -{variable} : {variable})", 0, names, prefix)
+            return f"(({variable} < 0 ? -1 : 1) * {value})"
+        case Window(function=inner, low=low, high=high):
+            size = f"({variable} < 0 ? -{variable} : {variable})"
+            limits = [] if low is None else [f"{size} >= INT64_C({1 << low})"]
+            limits += [] if high is None else [f"{size} < INT64_C({1 << high})"]
+            return f"({' && '.join(limits)} ? {_expression(inner, variable, minimum, names, prefix)} : 0)"
+        case Sum(parts=parts):
+            added = [f"{_literal(c)} * {_expression(g, variable, minimum, names, prefix)}" for c, g in parts]
+            return "(" + " + ".join(added) + ")"
         case Table():
             offset = f" - {minimum}" if minimum >= 0 else f" + {-minimum}"
             index = f"{variable}{offset}" if minimum else variable

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections.abc import Iterator
 
-from surrogate.basis import BasisFunction, Table
+from surrogate.basis import BasisFunction, LeadingOneTable, Table
 from surrogate.errors import SurrogateError
 from surrogate.model import Surrogate
 
@@ -42,11 +43,17 @@ def headline(surrogate: Surrogate) -> str:
     return f"Multiplier {name} ({surrogate.a} x {surrogate.b}), separable model: {state}"
 
 
-def name_tables(surrogate: Surrogate, prefix: str) -> dict[BasisFunction, str]:
-    """Name the distinct tables of a surrogate, ``<prefix>0``, ``<prefix>1``, ..."""
-    names: dict[BasisFunction, str] = {}
+def components(surrogate: Surrogate) -> Iterator[BasisFunction]:
+    """Yield the basis functions of a surrogate and what these are made of."""
     for term in surrogate.terms:
         for function in (term.a, term.b):
-            if isinstance(function, Table) and function not in names:
-                names[function] = f"{prefix}{len(names)}"
+            yield from function.components
+
+
+def name_tables(surrogate: Surrogate, prefix: str) -> dict[Table | LeadingOneTable, str]:
+    """Name the distinct tables of a surrogate, ``<prefix>0``, ``<prefix>1``, ..."""
+    names: dict[Table | LeadingOneTable, str] = {}
+    for function in components(surrogate):
+        if isinstance(function, Table | LeadingOneTable) and function not in names:
+            names[function] = f"{prefix}{len(names)}"
     return names

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from surrogate.basis import (
+    AllBits,
     BasisFunction,
     Bit,
     Constant,
     Identity,
+    IsZero,
+    LeadingOneTable,
     LeadingOneTruncate,
     Mod,
+    NearestPower,
+    Odd,
     Sign,
+    Sum,
     Table,
     Truncate,
+    Window,
 )
 from surrogate.errors import SurrogateError
-from surrogate.export.naming import check_identifier, headline, name_tables
+from surrogate.export.naming import check_identifier, components, headline, name_tables
 from surrogate.model import Surrogate
 
 _CHECK = """
@@ -36,6 +43,31 @@ def _leading_one_truncate(x, bits, unbiased):
         kept = kept | (shift > 0)
     return np.sign(x) * (kept << shift)
 """
+
+_NEAREST_POWER = """
+def _nearest_power(x, three_down):
+    magnitude = np.abs(x)
+    power = np.int64(1) << np.maximum(np.frexp(magnitude.astype(np.float64))[1].astype(np.int64) - 1, 0)
+    power = np.where(2 * magnitude >= 3 * power, 2 * power, power)
+    if three_down:
+        power = np.where(magnitude == 3, 2, power)
+    return np.sign(x) * np.where(magnitude == 0, 0, power)
+"""
+
+_LEADING_ONE_TABLE = """
+def _leading_one_table(x, values, bits, scale):
+    magnitude = np.maximum(np.abs(x), 1)
+    k = np.frexp(magnitude.astype(np.float64))[1].astype(np.int64) - 1
+    rest = magnitude - (np.int64(1) << k)
+    index = np.where(k > bits, rest >> np.maximum(k - bits, 0), rest << np.maximum(bits - k, 0))
+    return np.sign(x) * ((values[index] << k) >> scale)
+"""
+
+_HELPERS = {LeadingOneTruncate: _LEADING_ONE, NearestPower: _NEAREST_POWER, LeadingOneTable: _LEADING_ONE_TABLE}
+_RESERVED = frozenset({"np", "_check", "_leading_one_truncate", "_nearest_power", "_leading_one_table"})
+
+
+Names = dict[Table | LeadingOneTable, str]
 
 
 def to_python(surrogate: Surrogate, function_name: str = "multiply") -> str:
@@ -64,15 +96,14 @@ def to_python(surrogate: Surrogate, function_name: str = "multiply") -> str:
     (16, 16)
     """
     names = name_tables(surrogate, "_TABLE_")
-    check_identifier(function_name, frozenset({"np", "_check", "_leading_one_truncate", *names.values()}))
+    check_identifier(function_name, _RESERVED | set(names.values()))
     lines = [f"# {headline(surrogate)}.", "import numpy as np", ""]
     for table, name in names.items():
-        if isinstance(table, Table):
-            kind = "int64" if table.is_integer else "float64"
-            lines.append(f"{name} = np.array({table.values.tolist()!r}, dtype=np.{kind})")
+        kind = "int64" if table.is_integer else "float64"
+        lines.append(f"{name} = np.array({table.values.tolist()!r}, dtype=np.{kind})")
     source = "\n".join(lines) + "\n" + _CHECK
-    if any(isinstance(f, LeadingOneTruncate) for term in surrogate.terms for f in (term.a, term.b)):
-        source += "\n" + _LEADING_ONE
+    used = {type(function) for function in components(surrogate)}
+    source += "".join("\n" + text for function, text in _HELPERS.items() if function in used)
     kind = "int64" if surrogate.is_integer else "float64"
     a, b = surrogate.a, surrogate.b
     body = [
@@ -90,7 +121,7 @@ def to_python(surrogate: Surrogate, function_name: str = "multiply") -> str:
     return source + "\n\n" + "\n".join(body) + "\n"
 
 
-def _expression(function: BasisFunction, variable: str, minimum: int, names: dict[BasisFunction, str]) -> str:
+def _expression(function: BasisFunction, variable: str, minimum: int, names: Names) -> str:
     match function:
         case Constant():
             return f"np.ones_like({variable})"
@@ -106,6 +137,22 @@ def _expression(function: BasisFunction, variable: str, minimum: int, names: dic
             return f"_leading_one_truncate({variable}, {bits}, {unbiased})"
         case Sign():
             return f"np.sign({variable})"
+        case IsZero():
+            return f"({variable} == 0).astype(np.int64)"
+        case AllBits(mask=mask):
+            return f"(({variable} & {mask}) == {mask}).astype(np.int64)"
+        case NearestPower(three_down=three_down):
+            return f"_nearest_power({variable}, {three_down})"
+        case LeadingOneTable(bits=bits, scale=scale):
+            return f"_leading_one_table({variable}, {names[function]}, {bits}, {scale})"
+        case Odd(function=inner):
+            return f"np.where({variable} < 0, -1, 1) * {_expression(inner, f'np.abs({variable})', 0, names)}"
+        case Window(function=inner, low=low, high=high):
+            above = "True" if low is None else f"(np.abs({variable}) >= {1 << low})"
+            below = "True" if high is None else f"(np.abs({variable}) < {1 << high})"
+            return f"np.where({above} & {below}, {_expression(inner, variable, minimum, names)}, 0)"
+        case Sum(parts=parts):
+            return "(" + " + ".join(f"{c} * {_expression(g, variable, minimum, names)}" for c, g in parts) + ")"
         case Table():
             return (
                 f"{names[function]}[{variable} - {minimum}]"

@@ -1,6 +1,7 @@
 """Every basis function against a scalar oracle in Python integers, over whole formats."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -9,7 +10,23 @@ from hypothesis import strategies as st
 
 from multipliers import OperandFormat, ParameterError
 from surrogate import SurrogateError, basis
-from surrogate.basis import Bit, Constant, Identity, LeadingOneTruncate, Mod, Sign, Table, Truncate
+from surrogate.basis import (
+    AllBits,
+    Bit,
+    Constant,
+    Identity,
+    IsZero,
+    LeadingOneTable,
+    LeadingOneTruncate,
+    Mod,
+    NearestPower,
+    Odd,
+    Sign,
+    Sum,
+    Table,
+    Truncate,
+    Window,
+)
 from surrogate.testing import operand_formats
 
 # ---------------------------------------------------------------- oracles: Python integers, digit by digit
@@ -42,6 +59,47 @@ ORACLES = [
         for n in (1, 2, 4, 8, 32)
         for u in (False, True)
     ],
+]
+
+
+def leading_one_table(x, values, scale):
+    if x == 0:
+        return 0
+    k = len(bin(abs(x))) - 3
+    index = (Fraction(abs(x), 2**k) - 1) * len(values) // 1
+    return (1 if x > 0 else -1) * math.floor(Fraction(2**k * values[index], 2**scale))
+
+
+def nearest_power(x, three):
+    if x == 0:
+        return 0
+    if abs(x) == 3:
+        return three if x > 0 else -three
+    best = min((2**k for k in range(40)), key=lambda p: (abs(p - abs(x)), -p))
+    return best if x > 0 else -best
+
+
+def odd(function):
+    return lambda x: -function(-x) if x < 0 else function(x)
+
+
+MANTISSA = [3, -5, 0, 7, 1, 2, -(2**29), 11]
+WINDOW = Window(Odd(Mod(3)), low=2, high=5)
+ORACLES += [
+    (IsZero(), lambda x: int(not x)),
+    *[(AllBits(m), lambda x, m=m: int(all(digits(x, 40)[i] for i in range(32) if m >> i & 1))) for m in (1, 6, 2**31)],
+    (NearestPower(), lambda x: nearest_power(x, 4)),
+    (NearestPower(three_down=True), lambda x: nearest_power(x, 2)),
+    *[(LeadingOneTable(MANTISSA, s), lambda x, s=s: leading_one_table(x, MANTISSA, s)) for s in (0, 3, 32)],
+    (LeadingOneTable([-1], 5), lambda x: leading_one_table(x, [-1], 5)),
+    (Odd(Truncate(2)), odd(lambda x: x - x % 4)),
+    (Odd(IsZero()), lambda x: int(not x)),
+    (WINDOW, lambda x: odd(lambda m: m % 8)(x) if 4 <= abs(x) < 32 else 0),
+    (Window(Constant(), high=0), lambda x: int(x == 0)),
+    (
+        Sum([(-3, WINDOW), (2, Bit(0)), (1, Identity())]),
+        lambda x: -3 * (odd(lambda m: m % 8)(x) if 4 <= abs(x) < 32 else 0) + 2 * (x % 2) + x,
+    ),
 ]
 FORMATS = [OperandFormat(1), OperandFormat(1, True), OperandFormat(5, True), OperandFormat(8), OperandFormat(8, True)]
 
@@ -111,6 +169,25 @@ def test_tables_of_integers_and_floats_differ_and_negative_zero_does_not():
         (lambda: Truncate("1"), "got '1'"),
         (lambda: LeadingOneTruncate(0), "from 1 to 32"),
         (lambda: LeadingOneTruncate(3, 1), "unbiased must be true or false"),
+        (lambda: AllBits(0), "mask must be an integer from 1"),
+        (lambda: NearestPower(1), "three_down must be true or false"),
+        (lambda: LeadingOneTable([1, 2, 3]), r"needs 2\*\*bits values"),
+        (lambda: LeadingOneTable([1.0, 2.0]), "must be integers"),
+        (lambda: LeadingOneTable([1, 1 << 30]), r"below 2\*\*30"),
+        (lambda: LeadingOneTable([1], scale=33), "scale must be"),
+        (lambda: Odd(Odd(Identity())), "plain basis function"),
+        (lambda: Odd(Table(OperandFormat(1), [1, 2])), "plain basis function"),
+        (lambda: Window(Identity()), "low or high must be given"),
+        (lambda: Window(Identity(), 3, 3), "low must be below high"),
+        (lambda: Window(Sum([(1, Bit(0))]), 3), "plain or odd function"),
+        (lambda: Sum([]), "1 to 256 parts"),
+        (lambda: Sum([(1.0, Bit(0))]), "coefficient must be an integer"),
+        (lambda: Sum([(1, Sum([(1, Bit(0))]))]), "no sum and no table"),
+        (lambda: Sum([(1 << 62, Identity())]).check(OperandFormat(8)), "could exceed int64"),
+        (
+            lambda: basis.from_dict({"name": "odd", "configuration": {"function": Odd(Bit(0)).to_dict()}}),
+            "cannot be part of another",
+        ),
         (lambda: Table(OperandFormat(2), [1, 2, 3]), "needs 4 values"),
         (lambda: Table(OperandFormat(1), [[1, 2]]), "needs 2 values"),
         (lambda: Table(OperandFormat(1), [1.0, math.nan]), "finite"),

@@ -65,6 +65,27 @@ def test_golden_file_loads_for_ever():
     assert float(loaded(-3, 7)) == -21 + -2 * (1 * 1) + 0.1 * 6 + 3 * (-1 * 6) + (-2 * 0.1)
 
 
+GOLDEN_2 = Path(__file__).with_name("golden_v2.json")
+
+
+def golden_2():
+    parts = [(2, basis.Window(basis.Odd(basis.Mod(1)), 1, None)), (-1, basis.AllBits(5)), (1, basis.IsZero())]
+    terms = [
+        Term(3, basis.Sum(parts), basis.NearestPower(True)),
+        Term(-1, basis.Window(basis.LeadingOneTable([4, 5, -6, 7], 2), None, 3), basis.Identity()),
+    ]
+    reference = MultiplierReference("golden", OperandFormat(4, True), OperandFormat(3), "0123456789abcdef" * 4, "table")
+    return Surrogate(terms, reference, Provenance("explained", (), "0.2.0"))
+
+
+def test_golden_file_of_version_2_stays_as_it_is():
+    assert dumps(golden_2()) == GOLDEN_2.read_bytes()
+    assert load(GOLDEN_2) == golden_2()
+    assert json.loads(GOLDEN_2.read_text())["version"] == 2
+    # at a = -5: 2 * -(5 mod 2) - [bits 0 and 2 of ...1011] + 0 = -2; |-5| = 4 (1 + 1/4): -floor(4 * 5 / 4); P(3) = 2
+    assert int(golden_2()(-5, 3)) == 3 * -2 * 2 - 1 * -5 * 3
+
+
 @given(surrogates())
 def test_round_trip(s):
     data = dumps(s)
@@ -118,9 +139,9 @@ def test_canonical_numbers_are_those_of_the_text():
 
 def test_every_basis_function_is_specified_and_no_other():
     section = FORMAT_TEXT.split("## 4.")[1].split("## 5.")[0]
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", section, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `(\w+)`(?: \(\d\))? \| (.*?) \|", section, re.MULTILINE))
     del rows["name"]  # the header
-    assert set(rows) == set(basis._BASIS)
+    assert set(rows) == set(basis.kinds())
     examples = {
         "constant": basis.Constant(),
         "identity": basis.Identity(),
@@ -130,10 +151,18 @@ def test_every_basis_function_is_specified_and_no_other():
         "leading_one_truncate": basis.LeadingOneTruncate(1),
         "sign": basis.Sign(),
         "table": basis.Table(OperandFormat(1), [0, 1]),
+        "is_zero": basis.IsZero(),
+        "all_bits": basis.AllBits(1),
+        "nearest_power": basis.NearestPower(),
+        "leading_one_table": basis.LeadingOneTable([1, 2]),
+        "odd": basis.Odd(basis.Bit(0)),
+        "window": basis.Window(basis.Bit(0), 1, 2),
+        "sum": basis.Sum([(1, basis.Bit(0))]),
     }
     assert set(examples) == set(rows)
     for name, function in examples.items():
         assert set(re.findall(r"`(\w+)`:", rows[name])) == set(function.configuration())
+        assert (function.since == 2) == (f"| `{name}` (2) |" in section)
 
 
 def test_every_field_is_specified():
