@@ -85,8 +85,8 @@ def read_and_measure(task: Task) -> Outcome:
                 counts = (None, None) if netlist is None else (netlist.n_gates, netlist.depth)
                 known[code] = (measure(multiplier, task, [m for m, _ in outcome.circuits]), *counts)
             measured, gates, depth = known[code]
-        except (ValueError, LookupError, OSError) as error:
-            outcome.failures.append(Failure(path, f"{error}"))
+        except Exception as error:  # whatever a file provokes, the others are read
+            outcome.failures.append(Failure(path, str(error) or type(error).__name__))
             continue
         source = Source(
             path=path,

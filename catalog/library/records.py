@@ -11,10 +11,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from multipliers.accumulator import ErrorMetrics
-from multipliers.errors import TableError
 from multipliers.multiplier import Multiplier
 from multipliers.operands import IntArray, OperandFormat
-from multipliers.table import TableMultiplier
 
 MAX_STORED_ENTRIES = 1 << 20
 """Tables up to this size are stored."""
@@ -100,25 +98,16 @@ def pack_errors(multiplier: Multiplier) -> tuple[bytes, str] | None:
     return zlib.compress(errors.astype(type_).tobytes()), type_
 
 
-def unpack_errors(
-    packed: tuple[bytes, str], a: OperandFormat, b: OperandFormat, name: str, fingerprint: str
-) -> TableMultiplier:
-    """Rebuild a multiplier from what `pack_errors` returned.
+def unpack_errors(data: bytes, type_: str, a: OperandFormat, b: OperandFormat) -> IntArray:
+    """Return the table of products from what `pack_errors` returned.
 
     Raises
     ------
-    TableError
-        If the result does not have that fingerprint.
+    zlib.error, ValueError, TypeError
+        If it is damaged.
     """
-    data, type_ = packed
-    try:
-        errors: Any = np.frombuffer(zlib.decompress(data), dtype=type_).reshape(a.size, b.size)
-    except (zlib.error, ValueError, TypeError) as error:
-        raise TableError(f"the stored table of {name} is damaged ({error}); import its file again") from None
-    multiplier = TableMultiplier(errors.astype(np.int64) + _exact(a, b), a, b, name=name)
-    if multiplier.fingerprint() != fingerprint:
-        raise TableError(f"the stored table of {name} does not have its fingerprint; import its file again")
-    return multiplier
+    errors: Any = np.frombuffer(zlib.decompress(data), dtype=type_).reshape(a.size, b.size)
+    return np.asarray(errors.astype(np.int64) + _exact(a, b))
 
 
 def digest_of(data: bytes) -> str:

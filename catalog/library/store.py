@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +20,10 @@ from catalog.library.schema import LibraryError, connect, told
 from multipliers.accumulator import ErrorMetrics
 from multipliers.errors import UnknownNameError
 from multipliers.multiplier import Multiplier
-from multipliers.operands import OperandFormat
+from multipliers.operands import IntArray, OperandFormat
+from multipliers.table import TableMultiplier
 
+_AGAIN = "move the library away and import again"
 _KIND = re.compile(r"mul[0-9]+(x[0-9]+)?[us]?(?![a-z0-9])")
 
 
@@ -116,22 +119,40 @@ class Library:
         Raises
         ------
         LibraryError
-            If there is no stored table, and no file of the circuit exists as it was imported.
+            If there is no stored table and no file of the circuit exists as it was imported, or the table is damaged.
         UnknownNameError
             If the library does not hold the circuit.
-        TableError
-            If the stored table is damaged.
+        """
+        rows = {(measured.fingerprint, measured.a, measured.b) for measured, _ in self.stored()}
+        if (circuit.fingerprint, circuit.a, circuit.b) not in rows:
+            raise UnknownNameError(f"the library {str(self.path)!r} does not hold {circuit.name} of {circuit.origin}")
+        table = self.table(circuit.fingerprint, circuit.a, circuit.b)
+        if table is None:
+            return read_again(circuit, self.sources(circuit))
+        multiplier = TableMultiplier(table, circuit.a, circuit.b, name=circuit.name)
+        if multiplier.fingerprint() != circuit.fingerprint:
+            raise LibraryError(f"the stored table of {circuit.name} is damaged: {_AGAIN}")
+        return multiplier
+
+    def table(self, fingerprint: str, a: OperandFormat, b: OperandFormat) -> IntArray | None:
+        """Return the stored products of a circuit in natural order; None where they are not stored.
+
+        Raises
+        ------
+        LibraryError
+            If they are damaged.
         """
         with told(self.path):
             found = self._connection.execute(
                 "SELECT errors, errors_type FROM circuit WHERE (fingerprint, a, b) = (?, ?, ?)",
-                (circuit.fingerprint, circuit.a.label, circuit.b.label),
+                (fingerprint, a.label, b.label),
             ).fetchone()
-        if found is None:
-            raise UnknownNameError(f"the library {str(self.path)!r} does not hold {circuit.name} of {circuit.origin}")
-        if found[0] is not None:
-            return unpack_errors((found[0], found[1]), circuit.a, circuit.b, circuit.name, circuit.fingerprint)
-        return read_again(circuit, self.sources(circuit))
+        if found is None or found[0] is None:
+            return None
+        try:
+            return unpack_errors(found[0], found[1], a, b)
+        except (zlib.error, ValueError, TypeError) as error:
+            raise LibraryError(f"the stored table of {fingerprint[:12]} is damaged ({error}): {_AGAIN}") from None
 
     def find(self, name: str) -> Circuit:
         """Return the circuit of a name, of ``RELEASE/NAME``, or of the first digits (8 or more) of a fingerprint.
