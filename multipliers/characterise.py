@@ -24,7 +24,7 @@ from multipliers.profiles import (
     relative_error_histogram,
 )
 from multipliers.records import Record
-from multipliers.spectrum import Spectrum, matrix_spectrum, random_submatrix
+from multipliers.spectrum import Spectrum, product_and_error_spectrum, random_submatrix
 from multipliers.structure import SAMPLE as STRUCTURE_SAMPLE
 from multipliers.structure import Structure, find_structure
 from multipliers.summary import SummaryRow, summary_rows
@@ -205,9 +205,11 @@ def characterise(
     rows, columns = (
         (source.a.values(), source.b.values()) if complete else random_submatrix(source, SUBMATRIX_SIDE, p, q)
     )
-    products = source(rows[:, None], columns[None, :])
     row_weights = None if p is None else p[rows - source.a.minimum]
     column_weights = None if q is None else q[columns - source.b.minimum]
+    product_spectrum, error_spectrum = product_and_error_spectrum(
+        source(rows[:, None], columns), rows, columns, row_weights, column_weights, complete
+    )
     n_values = None if source.n_pairs <= MAX_STREAMED_PAIRS else PROFILE_VALUES
     return Characterisation(
         name=multiplier.name,
@@ -221,8 +223,6 @@ def characterise(
         profile_b=error_profile(source, "b", p, n_values),
         error_histogram=histogram,
         relative_error_histogram=relative_histogram,
-        product_spectrum=matrix_spectrum(products, row_weights, column_weights, complete),
-        error_spectrum=matrix_spectrum(
-            products - rows[:, None] * columns[None, :], row_weights, column_weights, complete
-        ),
+        product_spectrum=product_spectrum,
+        error_spectrum=error_spectrum,
     )

@@ -10,7 +10,7 @@ from multipliers.distributions import FloatArray
 from multipliers.errors import ParameterError
 from multipliers.multiplier import Multiplier, sample_pairs
 from multipliers.operands import IntArray, OperandFormat
-from multipliers.rank import integer_rank
+from multipliers.rank import error_and_product_ranks, integer_rank
 from multipliers.records import Record
 
 
@@ -57,15 +57,16 @@ def matrix_spectrum(
     weights_rows: FloatArray | None = None,
     weights_columns: FloatArray | None = None,
     complete: bool = True,
+    rank: int | None = None,
 ) -> Spectrum:
-    """Rank and singular spectrum of an integer matrix.
+    """Rank (found here, if not given) and singular spectrum of an integer matrix.
 
     Examples
     --------
     >>> matrix_spectrum(np.array([[3, 0], [0, 4]])).norm_left
     array([1. , 0.6, 0. ])
     """
-    rank = integer_rank(matrix)
+    rank = integer_rank(matrix) if rank is None else rank
     scaled = matrix.astype(np.float64)
     if weights_rows is not None:
         scaled *= np.sqrt(weights_rows)[:, None]
@@ -75,6 +76,30 @@ def matrix_spectrum(
     energy = np.cumsum(np.square(singular)[::-1])[::-1]
     left = np.sqrt(energy / energy[0]) if rank and energy[0] > 0 else np.zeros(0)
     return Spectrum(rank, np.append(left, 0.0), matrix.shape[0], matrix.shape[1], complete)
+
+
+def product_and_error_spectrum(
+    products: IntArray,
+    a: IntArray,
+    b: IntArray,
+    weights_a: FloatArray | None = None,
+    weights_b: FloatArray | None = None,
+    complete: bool = True,
+) -> tuple[Spectrum, Spectrum]:
+    """Spectra of the products F at operand values ``a`` (rows) and ``b`` (columns), and of their errors F - a b'.
+
+    Examples
+    --------
+    >>> F, E = product_and_error_spectrum(np.array([[0, 0], [0, 2]]), np.array([0, 1]), np.array([0, 1]))
+    >>> F.rank, E.rank
+    (1, 1)
+    """
+    errors = products - np.multiply.outer(a, b)
+    rank_e, rank_f = error_and_product_ranks(errors, a, b)
+    return (
+        matrix_spectrum(products, weights_a, weights_b, complete, rank_f),
+        matrix_spectrum(errors, weights_a, weights_b, complete, rank_e),
+    )
 
 
 def random_submatrix(
