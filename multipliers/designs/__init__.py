@@ -7,6 +7,7 @@ from multipliers.designs.corrected_logarithmic import MinimallyBiased, ReducedEr
 from multipliers.designs.error_tolerant import ErrorTolerant
 from multipliers.designs.exact import Exact
 from multipliers.designs.fixed_width import ConstantCorrected, VariableCorrected
+from multipliers.designs.floating import ApproximateFloatMantissa, DiscardedMantissa
 from multipliers.designs.iterative import IterativeLogarithmic
 from multipliers.designs.leading_blocks import LeadingOneBlocks
 from multipliers.designs.logarithmic import Mitchell, TruncatedMitchell
@@ -24,9 +25,11 @@ __all__ = [
     "AlmostLogarithmicSOA",
     "AlphabetSet",
     "ApproximateBooth",
+    "ApproximateFloatMantissa",
     "BrokenArray",
     "BrokenBooth",
     "ConstantCorrected",
+    "DiscardedMantissa",
     "Drum",
     "DynamicRangeLogarithmic",
     "ErrorTolerant",
