@@ -125,6 +125,7 @@ def characterise(
     normaliser: Normaliser = "2^(n+m)",
     confidence: float = DEFAULT_CONFIDENCE,
     n_bins: int = 64,
+    workers: int | None = None,
     progress: Progress | None = None,
 ) -> Characterisation:
     """Measure the error, structure, profiles, histograms, ranks and singular spectra of a multiplier.
@@ -147,6 +148,8 @@ def characterise(
         How metrics are compared and normalised, and how sure the intervals of sampled ones are; see `error_metrics`.
     n_bins : int
         Most bins of a histogram, from 4.
+    workers : int, optional
+        Threads that compare every pair of a wide multiplier, see `error_metrics`.
     progress : callable, optional
         Called as ``progress(pairs_done, pairs_in_all)`` while the metrics are measured.
 
@@ -180,6 +183,7 @@ def characterise(
         relative=relative,
         normaliser=normaliser,
         confidence=confidence,
+        workers=workers,
         progress=progress,
     )
 
@@ -219,8 +223,8 @@ def characterise(
         complete=complete,
         metrics=metrics,
         structure=find_structure(source, None if complete else STRUCTURE_SAMPLE),
-        profile_a=error_profile(source, "a", q, n_values),
-        profile_b=error_profile(source, "b", p, n_values),
+        profile_a=error_profile(source, "a", q, n_values, workers),
+        profile_b=error_profile(source, "b", p, n_values, workers),
         error_histogram=histogram,
         relative_error_histogram=relative_histogram,
         product_spectrum=product_spectrum,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from multipliers.accumulator import Comparison
 from multipliers.distributions import FloatArray
+from multipliers.metric_values import Comparison
 from multipliers.multiplier import Multiplier, sample_pairs
 from multipliers.operands import IntArray, OperandFormat
+from multipliers.parallel import map_in_order
 from multipliers.records import Record
 from multipliers.sums import MAX_TERMS
 
@@ -64,7 +64,11 @@ class Histogram(Record):
 
 
 def error_profile(
-    multiplier: Multiplier, operand: str, weights: FloatArray | None = None, n_values: int | None = None
+    multiplier: Multiplier,
+    operand: str,
+    weights: FloatArray | None = None,
+    n_values: int | None = None,
+    workers: int | None = None,
 ) -> ErrorProfile:
     """Mean and standard deviation of the error given one operand.
 
@@ -78,6 +82,8 @@ def error_profile(
         Distribution of the *other* operand, summing to 1; uniform if not given.
     n_values : int, optional
         Hold only so many evenly spaced values, the ends among them; all if not given.
+    workers : int, optional
+        Threads, one per processor by default; the result does not depend on it.
 
     Examples
     --------
@@ -93,15 +99,19 @@ def error_profile(
         others = sample_pairs(other, other, MAX_OTHER_VALUES)[0]
         p = None if weights is None else weights[others - other.minimum]
         p = None if p is None or not p.any() else p / p.sum()
-    mean, sd = np.empty(values.size), np.empty(values.size)
-    for rows in _row_blocks(values.size, others.size):
-        x = values[rows, None]
+
+    def collect(held_values: IntArray) -> tuple[FloatArray, FloatArray]:
+        x = held_values[:, None]
         products = multiplier(x, others) if operand == "a" else multiplier(others, x)
         error = (products - x * others).astype(np.float64)
-        mean[rows] = error.mean(axis=1) if p is None else error @ p
-        squared = np.square(error - mean[rows, None])
-        sd[rows] = np.sqrt(squared.mean(axis=1) if p is None else squared @ p)
-    return ErrorProfile(operand, values, mean, sd, others.size)
+        mean = error.mean(axis=1) if p is None else error @ p
+        squared = np.square(error - mean[:, None])
+        return mean, np.sqrt(squared.mean(axis=1) if p is None else squared @ p)
+
+    step = max(1, MAX_TERMS // others.size)
+    blocks = [values[start : start + step] for start in range(0, values.size, step)]
+    means, deviations = zip(*map_in_order(collect, blocks, workers), strict=True)
+    return ErrorProfile(operand, values, np.concatenate(means), np.concatenate(deviations), others.size)
 
 
 def error_histogram(
@@ -158,9 +168,3 @@ def _count(index: IntArray, n: int, weights: FloatArray | None) -> FloatArray:
         return np.bincount(index, minlength=n).astype(np.float64)
     shares = weights / weights.sum()
     return np.bincount(index, weights=shares * index.size, minlength=n).astype(np.float64)
-
-
-def _row_blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
-    step = max(1, MAX_TERMS // n_columns)
-    for start in range(0, n_rows, step):
-        yield slice(start, min(start + step, n_rows))

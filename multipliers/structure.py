@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from multipliers.accumulator import Comparison
+from multipliers.metric_values import Comparison
 from multipliers.multiplier import Multiplier, sample_pairs
 from multipliers.operands import IntArray, OperandFormat
 
