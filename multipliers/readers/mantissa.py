@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from multipliers.bits import fraction_bits, leading_one, scale_floor
 from multipliers.errors import ParameterError, TableError
+from multipliers.operands import OperandFormat
 from multipliers.readers.foreign import read_bytes
+from multipliers.table import TableMultiplier
 
 MAX_MANTISSA_BITS = 7
 """A byte holds the carry in its highest bit and at most seven bits of mantissa."""
@@ -98,6 +101,30 @@ class MantissaTable:
         """Mantissa of each product, ``0 .. 2**m - 1``."""
         return (self.codes & np.uint8((1 << self.n_bits) - 1)).astype(np.int64)
 
+    def significand_multiplier(self) -> TableMultiplier:
+        """Multiplier of ``m + 1``-bit integers: the core of `multipliers.floating.FloatMultiplier`.
+
+        Operands are taken by their leading one: with characteristics ``ka, kb``, mantissas ``i, j`` (zeros following
+        shorter ones) and the table's product ``M``,
+
+            f(a, b) = floor(2**(ka + kb) * M[i, j])
+
+        and 0 where an operand is 0.
+
+        Examples
+        --------
+        >>> core = MantissaTable.exact(3).significand_multiplier()
+        >>> int(core(12, 12)), int(core(3, 3)), int(core(9, 11))
+        (144, 9, 96)
+        """
+        form = OperandFormat(self.n_bits + 1)
+        values = form.values()
+        power, index = leading_one(values), fraction_bits(np.maximum(values, 1), self.n_bits)
+        cells = np.ix_(index, index)
+        significand = (self.mantissa[cells] | 1 << self.n_bits) << self.carry[cells].astype(np.int64)
+        products = scale_floor(significand, power[:, None] + power - self.n_bits)
+        return TableMultiplier(np.where(np.multiply.outer(values, values) == 0, 0, products), form, name=self.name)
+
     def products(self) -> NDArray[np.float64]:
         """Products of ``1 + i / 2**m`` and ``1 + j / 2**m`` as the table has them, from 1 to below 4."""
         scaled: NDArray[np.float64] = (1.0 + self.mantissa / (1 << self.n_bits)) * np.where(self.carry, 2.0, 1.0)
@@ -120,8 +147,9 @@ def read_mantissa(path: str | Path, n_bits: int | None = None, *, name: str | No
     FileNotFoundError
         If there is no such file.
     TableError
-        If the size is not that of ``m`` (four times as much is a table of 32-bit numbers), a byte is no code, all
-        products are the same, or the mantissa is 0 throughout (a fault known from a generator of such tables).
+        If the size is not that of ``m`` (four times as much is a table of 32-bit numbers), a byte is no code, or, for
+        ``m > 1``, all products are the same or the mantissa is 0 throughout (a fault known from a generator of such
+        tables; one bit of mantissa may well be 0 throughout, as in MBM_1).
     """
     path = Path(path)
     data = read_bytes(path)
@@ -138,8 +166,8 @@ def read_mantissa(path: str | Path, n_bits: int | None = None, *, name: str | No
         table = MantissaTable(np.frombuffer(data, np.uint8).reshape(1 << bits, 1 << bits), name or path.stem)
     except TableError as error:
         raise TableError(f"{path}: {error}") from None
-    if not table.mantissa.any():
+    if bits > 1 and not table.mantissa.any():
         raise TableError(f"{path}: the mantissa of every product is 0; the table was not generated properly")
-    if (table.codes == table.codes[0, 0]).all():
+    if bits > 1 and (table.codes == table.codes[0, 0]).all():
         raise TableError(f"{path}: every product is the same")
     return table

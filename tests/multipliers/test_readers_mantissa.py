@@ -68,6 +68,9 @@ def test_known_faults_are_refused(tmp_path):
     path.write_bytes(b"\x01" * 64)
     with pytest.raises(TableError, match="every product is the same"):
         read_mantissa(path)
+    constant = tmp_path / "MBM_1.bin"
+    constant.write_bytes(b"\x80" * 4)
+    assert read_mantissa(constant).products().tolist() == [[2, 2], [2, 2]]  # as published
     path.write_bytes(b"\x10" * 64)
     with pytest.raises(TableError, match=r"\[0, 0\] = 0x10 is more than a carry"):
         read_mantissa(path)
