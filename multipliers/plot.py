@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from multipliers.characterise import Characterisation, characterise
+from multipliers.distributions import FloatArray
 from multipliers.errors import ParameterError
 from multipliers.files import write_atomically
 from multipliers.multiplier import Multiplier
@@ -150,6 +152,28 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 150)
         return write_atomically(target, lambda file: figure.savefig(file, format=suffix[1:], dpi=dpi, metadata=undated))
 
 
+def drawn_edges(histogram: Histogram, relative: bool) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Edges of the bars that show a histogram, and which bars are tails.
+
+    The outermost bins of relative errors reach to the extremes; a bin wider than the others is drawn as wide as they
+    are, and called a tail.
+
+    Examples
+    --------
+    >>> h = Histogram(np.array([-9.0, 0, 1, 2, 3]), np.ones(4), 4, "exhaustive")
+    >>> drawn_edges(h, relative=True)
+    (array([-1.,  0.,  1.,  2.,  3.]), array([ True, False, False, False]))
+    """
+    edges, tails = histogram.edges.copy(), np.zeros(histogram.counts.size, dtype=bool)
+    if relative and tails.size > 2:
+        width = edges[2] - edges[1]
+        if edges[1] - edges[0] > width:
+            edges[0], tails[0] = edges[1] - width, True
+        if edges[-1] - edges[-2] > width:
+            edges[-1], tails[-1] = edges[-2] + width, True
+    return edges, tails
+
+
 def _figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
 
@@ -191,16 +215,10 @@ def _draw_histogram(axes: Axes, histogram: Histogram, relative: bool) -> None:
 
     label = "relative error E/P" if relative else "error (LSB)"
     if histogram.n_pairs:
-        share, edges = histogram.counts / histogram.n_pairs, histogram.edges.copy()
-        colours = [_BLUE] * share.size
-        if relative and share.size > 2:  # the outermost bins hold the tails: drawn as wide as the others, in grey
-            low, high, width = edges[0], edges[-1], edges[2] - edges[1]
-            if edges[1] - low > width:
-                edges[0], colours[0] = edges[1] - width, _GREY
-            if high - edges[-2] > width:
-                edges[-1], colours[-1] = edges[-2] + width, _GREY
-            if _GREY in colours:
-                label += f" (grey: tails to {low:.3g} and {high:.3g})"
+        share, (edges, tails) = histogram.counts / histogram.n_pairs, drawn_edges(histogram, relative)
+        if tails.any():
+            label += f" (grey: tails to {histogram.edges[0]:.3g} and {histogram.edges[-1]:.3g})"
+        colours = np.where(tails, _GREY, _BLUE).tolist()
         axes.bar(edges[:-1], share, np.diff(edges), align="edge", color=colours, linewidth=0)
         axes.set_yscale("log")
         axes.set_ylim(min(0.1, 0.5 * share[share > 0].min()), 1.5)
