@@ -15,6 +15,8 @@ from typing import Any, Literal
 import multipliers
 from multipliers.accumulator import ErrorMetrics
 from multipliers.errors import ParameterError, UnknownNameError
+from multipliers.floating import FloatMetrics, FloatMultiplier
+from multipliers.floating import get as get_floating
 from multipliers.metrics import normaliser_value
 from multipliers.multiplier import MAX_TABLE_ENTRIES, Design
 from multipliers.operands import OperandFormat
@@ -129,6 +131,40 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class FloatEntry:
+    """A floating-point multiplier of the catalog, whose core is of the family.
+
+    Attributes
+    ----------
+    label : str
+        Its name, read by `multipliers.floating.get`.
+    check : str
+        `FloatMultiplier.sample_fingerprint`.
+    figures : tuple of Figure
+        Of the fields of `multipliers.floating.FloatMetrics`, for real operands.
+    """
+
+    label: str
+    check: str
+    figures: tuple[Figure, ...] = ()
+
+    def __post_init__(self) -> None:
+        for figure in self.figures:
+            if figure.metric not in FloatMetrics.__dataclass_fields__:
+                raise UnknownNameError.of("relative error", figure.metric, FloatMetrics.__dataclass_fields__)
+            if figure.unit != "%":
+                raise ParameterError(f"{self.label}: {figure.metric} is relative, its unit is '%', not {figure.unit!r}")
+
+    def build(self) -> FloatMultiplier:
+        """Build the multiplier."""
+        return get_floating(self.label)
+
+    def measure_check(self) -> str:
+        """Compute the check value anew."""
+        return self.build().sample_fingerprint()
+
+
+@dataclass(frozen=True)
 class Family:
     """A family of multipliers: what they compute, where that is published, and the entries of the catalog.
 
@@ -141,6 +177,8 @@ class Family:
     source : str
         Citation: authors, title, venue, year.
     entries : tuple of Entry
+    floating : tuple of FloatEntry
+        Floating-point multipliers around a core of the family.
     """
 
     family: str
@@ -149,16 +187,21 @@ class Family:
     sign_rule: str
     source: str
     entries: tuple[Entry, ...]
+    floating: tuple[FloatEntry, ...] = ()
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Family:
         """Read what a file of ``entries/`` holds; unknown and missing fields are errors."""
-        return cls(**{**data, "entries": tuple(_entry(item) for item in data["entries"])})
+        floating = tuple(FloatEntry(**{**item, "figures": _figures(item)}) for item in data.get("floating", ()))
+        return cls(**{**data, "entries": tuple(_entry(item) for item in data["entries"]), "floating": floating})
+
+
+def _figures(data: dict[str, Any]) -> tuple[Figure, ...]:
+    return tuple(Figure(**item) for item in data.get("figures", ()))
 
 
 def _entry(data: dict[str, Any]) -> Entry:
-    figures = tuple(Figure(**item) for item in data.get("figures", ()))
-    return Entry(**{**data, "figures": figures, "same_as": tuple(data.get("same_as", ()))})
+    return Entry(**{**data, "figures": _figures(data), "same_as": tuple(data.get("same_as", ()))})
 
 
 @cache
@@ -178,6 +221,17 @@ def families() -> tuple[Family, ...]:
 def entries() -> tuple[Entry, ...]:
     """Return every entry, family by family."""
     return tuple(item for family in families() for item in family.entries)
+
+
+def float_entries() -> tuple[FloatEntry, ...]:
+    """Return every floating-point multiplier, family by family.
+
+    Examples
+    --------
+    >>> [entry.label for entry in float_entries()][:3]
+    ['e8m3_afm4u', 'e8m5_afm6u', 'e8m7_afm8u']
+    """
+    return tuple(item for family in families() for item in family.floating)
 
 
 def entry(label: str) -> Entry:
