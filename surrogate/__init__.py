@@ -8,7 +8,7 @@ from surrogate.arithmetic import ARITHMETICS, exact_lengths, longest_exact_dot_p
 from surrogate.certificate import Certificate
 from surrogate.certify import certify
 from surrogate.errors import ExactnessError, FitError, SurrogateError, SurrogateFileError
-from surrogate.fit import METHODS, discover
+from surrogate.fit import METHODS, Explanation, discover, explain
 from surrogate.io import dumps, load, loads, save
 from surrogate.model import Factors, MultiplierReference, Provenance, Surrogate, Term
 
@@ -17,6 +17,7 @@ __all__ = [
     "METHODS",
     "Certificate",
     "ExactnessError",
+    "Explanation",
     "Factors",
     "FitError",
     "MultiplierReference",
@@ -29,6 +30,7 @@ __all__ = [
     "discover",
     "dumps",
     "exact_lengths",
+    "explain",
     "load",
     "loads",
     "longest_exact_dot_product",

@@ -14,7 +14,7 @@ from catalog.cli.errors import CommandError
 
 def export(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A surrogate, from discover -o.", show_default=False)],
-    to: Annotated[str, typer.Option("--to", metavar="TARGET", help="python, c, sympy or latex.")],
+    to: Annotated[str, typer.Option("--to", metavar="TARGET", help="python, c, sympy, latex or words.")],
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="PATH", help="Write here instead of stdout; replaces a file."),

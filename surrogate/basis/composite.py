@@ -52,7 +52,8 @@ class Odd(BasisFunction):
         return self.function.largest(OperandFormat(operand.bits))
 
     def formula(self, variable: str) -> str:
-        return f"sgn({variable}) {self.function.formula(f'|{variable}|')}"
+        inner = self.function.formula(f"|{variable}|")
+        return f"sgn({variable})" if inner == "1" else f"sgn({variable}) {inner}"
 
     def configuration(self) -> dict[str, Any]:
         return {"function": self.function.to_dict()}

@@ -132,6 +132,28 @@ class LeadingOneTable(BasisFunction):
         object.__setattr__(self, "values", array)
         object.__setattr__(self, "scale", scale)
 
+    @classmethod
+    def recognise(cls, operand: OperandFormat, values: IntArray) -> LeadingOneTable | None:
+        """Write a function, given by its values in natural order, as the shortest such table; None if it is none.
+
+        The highest whole octave of operands gives the table, all others must agree with it.
+        """
+        octave = operand.bits - 1 - operand.signed
+        if octave < 0:
+            return None
+        highest = values[(np.int64(1) << octave) - operand.minimum + np.arange(1 << octave)]
+        for bits in range(octave):
+            table = highest[:: 1 << (octave - bits)]
+            if not np.array_equal(np.repeat(table, 1 << (octave - bits)), highest):
+                continue
+            common = np.gcd.reduce(table)
+            shift = min(octave, int(common & -common).bit_length() - 1) if common else octave
+            if np.abs(table >> shift).max() >= 1 << 30:
+                return None
+            found = cls(table >> shift, octave - shift)
+            return found if np.array_equal(found.tabulate(operand), values) else None
+        return None
+
     @property
     def bits(self) -> int:
         """Bits of the mantissa that count."""

@@ -10,9 +10,10 @@ from multipliers.files import write_atomically
 from surrogate.errors import SurrogateError
 from surrogate.export.c import to_c
 from surrogate.export.python import to_python
+from surrogate.export.words import to_words
 from surrogate.model import Surrogate
 
-__all__ = ["TARGETS", "Target", "export", "to_c", "to_python"]
+__all__ = ["TARGETS", "Target", "export", "to_c", "to_python", "to_words"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ TARGETS: dict[str, Target] = {
         Target("c", ".h", to_c),
         Target("sympy", ".py", _sympy),
         Target("latex", ".tex", _latex),
+        Target("words", ".txt", to_words),
     )
 }
 
@@ -64,8 +66,8 @@ def export(surrogate: Surrogate, target: str, path: str | os.PathLike[str]) -> N
     ----------
     surrogate : Surrogate
         What to write.
-    target : {"python", "c", "sympy", "latex"}
-        Stand-alone NumPy source, a C99 header, SymPy source, or a LaTeX formula.
+    target : {"python", "c", "sympy", "latex", "words"}
+        Stand-alone NumPy source, a C99 header, SymPy source, a LaTeX formula, or plain words.
     path : path
         Replaced if it exists.
 

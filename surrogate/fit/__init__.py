@@ -9,7 +9,10 @@ from multipliers.multiplier import Multiplier
 from multipliers.release import release
 from surrogate.certify import Progress, default_sample, different_pairs, measure
 from surrogate.errors import FitError
+from surrogate.fit.explain import Explanation, explain
 from surrogate.model import MultiplierReference, Option, Provenance, Surrogate, Term
+
+__all__ = ["METHODS", "Explanation", "discover", "explain"]
 
 METHODS = ("exact", "htp", "lowrank")
 

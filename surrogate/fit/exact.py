@@ -131,12 +131,12 @@ def _cross(entries: Entries, shape: tuple[int, int], max_rank: int, include: Pai
     quiet = 0
     for _ in range(_ROUNDS):
         probe = entries(rows[:, None], columns[None, :])
-        pivot_columns = _pivots(probe)
+        pivot_columns = pivots(probe)
         if len(pivot_columns) > max_rank:
             raise FitError(
                 f"the rank exceeds {max_rank}; allow more terms, take method='lowrank', or simulate by table"
             )
-        pivot_rows = _pivots(probe[:, pivot_columns].T)
+        pivot_rows = pivots(probe[:, pivot_columns].T)
         cross_rows, cross_columns = rows[pivot_rows], columns[pivot_columns]
         if len(rows) == shape[0] and len(columns) == shape[1]:
             return cross_rows, cross_columns
@@ -189,7 +189,7 @@ def _array(matrix: nmod_mat | fmpz_mat) -> IntArray:
     return np.array(flat, dtype=np.int64).reshape(matrix.nrows(), matrix.ncols())
 
 
-def _pivots(matrix: IntArray) -> IntArray:
+def pivots(matrix: IntArray) -> IntArray:
     """Columns of the first non-zero entry of each row of the reduced echelon form, modulo the prime."""
     reduced, rank = _nmod(matrix).rref()
     if rank == 0:

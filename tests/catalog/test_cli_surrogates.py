@@ -336,7 +336,7 @@ def test_exported_python_multiplies(exact_file):
 
 
 def test_bad_arguments_of_export(exact_file, tmp_path):
-    assert "choose one of python, c, sympy, latex" in refused("export", exact_file, "--to", "verilog")
+    assert "choose one of python, c, sympy, latex, words" in refused("export", exact_file, "--to", "verilog")
     assert "create it first" in refused("export", exact_file, "--to", "c", "-o", tmp_path / "nowhere" / "x.h")
     assert "is a folder" in refused("export", exact_file, "--to", "c", "-o", tmp_path)
     assert "no ordinary file" in refused("export", exact_file, "--to", "c", "-o", "/dev/stdout")
