@@ -2,16 +2,81 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from multipliers.errors import ParameterError
 from multipliers.multiplier import sample_pairs
 from multipliers.operands import IntArray, OperandFormat
+from multipliers.records import Record
 
 FloatArray = NDArray[np.float64]
 
 _WORD = OperandFormat(32)
+
+
+@dataclass(frozen=True, eq=False)
+class OperandDistributions(Record):
+    """How often each operand value enters a product, such as in a layer of a network.
+
+    Every function with ``weights_a`` and ``weights_b`` takes them: ``error_metrics(m, d.weights_a, d.weights_b)``. The
+    operands are then taken to be independent of each other; the distributions are those of each operand by itself.
+
+    Parameters
+    ----------
+    a, b : OperandFormat
+        Operand formats.
+    weights_a, weights_b : ndarray, shapes (2**n,) and (2**m,)
+        Non-negative numbers, one per value in ascending order, such as counts.
+
+    Raises
+    ------
+    ParameterError
+        If the weights are no distribution over the format, see `normalised_weights`.
+
+    Examples
+    --------
+    >>> two = OperandFormat(2)
+    >>> first = OperandDistributions(two, two, np.array([3, 0, 0, 1]), np.array([1, 1, 1, 1]))
+    >>> OperandDistributions.merged([first, first]).weights_a
+    array([6, 0, 0, 2])
+    """
+
+    a: OperandFormat
+    b: OperandFormat
+    weights_a: IntArray | FloatArray
+    weights_b: IntArray | FloatArray
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        normalised_weights(self.a, self.weights_a, "a")
+        normalised_weights(self.b, self.weights_b, "b")
+
+    @classmethod
+    def merged(cls, parts: Iterable[OperandDistributions]) -> OperandDistributions:
+        """Add up the weights of several distributions: of counts, each counts by its number of products.
+
+        Raises
+        ------
+        ParameterError
+            If there is none, or their formats differ.
+        """
+        found = list(parts)
+        if not found:
+            raise ParameterError("there are no distributions to merge")
+        first, *others = found
+        for other in others:
+            if (other.a, other.b) != (first.a, first.b):
+                raise ParameterError(
+                    f"cannot merge distributions of {first.a} x {first.b} and of {other.a} x {other.b} operands"
+                )
+        weights_a, weights_b = (
+            np.sum([getattr(d, name) for d in found], axis=0) for name in ("weights_a", "weights_b")
+        )
+        return cls(first.a, first.b, weights_a, weights_b)
 
 
 def normalised_weights(format: OperandFormat, weights: ArrayLike | None, operand: str) -> FloatArray:

@@ -25,11 +25,14 @@ FormatB = Annotated[
 ]
 WeightsA = Annotated[
     Path | None,
-    typer.Option(metavar="FILE.npy", help="Distribution of operand a: a weight per value, from the smallest value up."),
+    typer.Option(
+        metavar="FILE",
+        help="Distribution of operand a: .npy with a weight per value, from the smallest value up, or .npz of a layer.",
+    ),
 ]
 WeightsB = Annotated[
     Path | None,
-    typer.Option(metavar="FILE.npy", help="Distribution of operand b."),
+    typer.Option(metavar="FILE", help="Distribution of operand b."),
 ]
 Sample = Annotated[int | None, typer.Option(metavar="N", help="Compare N random operand pairs instead of all.")]
 EveryPair = Annotated[
@@ -38,22 +41,11 @@ EveryPair = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 
 
-def load_weights(path: Path | None) -> Any:
-    """Read a distribution from a ``.npy`` file; its values are checked where it is used."""
-    import numpy as np
+def load_weights(path: Path | None, operand: str) -> Any:
+    """Read a distribution; its values are checked where it is used."""
+    from multipliers.readers.weights import read_weights
 
-    if path is None:
-        return None
-    with path.open("rb") as file:
-        if file.read(6) != b"\x93NUMPY":
-            raise CommandError(f"{path}: is no .npy file; write the weights with numpy.save, one per operand value")
-        file.seek(0)
-        try:
-            return np.lib.format.read_array(file, allow_pickle=False)
-        except (ValueError, EOFError, MemoryError) as error:
-            raise CommandError(
-                f"{path}: is a damaged .npy file, or holds objects instead of numbers: {error}"
-            ) from None
+    return None if path is None else read_weights(path, operand)
 
 
 def check_output(path: Path, suffixes: tuple[str, ...]) -> Path:

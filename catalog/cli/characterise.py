@@ -65,6 +65,13 @@ def characterise(
             ".npz the table. Repeatable; replaces a file, creates no folder.",
         ),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH.html",
+            help="Write a report as well: one page with rotatable charts, about 2.5 MB, that needs no network.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Measure error, structure, rank and spectrum of a multiplier, beside its published figures."""
@@ -72,7 +79,8 @@ def characterise(
     from multipliers.metrics import MAX_STREAMED_PAIRS
 
     targets = [check_output(path, SUFFIXES) for path in output or ()]
-    p, q = load_weights(weights_a), load_weights(weights_b)
+    page = None if report is None else check_output(report, (".html",))
+    p, q = load_weights(weights_a, "a"), load_weights(weights_b, "b")
     with users_code(spec):
         from catalog import resolve
 
@@ -93,11 +101,13 @@ def characterise(
         data = _as_dict(found, published)
         for target in targets:
             _write(target, multiplier, found, data, usual)
+        if page is not None:
+            _write_report(page, spec, multiplier, found)
     if json:
         print_json(data)
     else:
         _print(found, published)
-    for path in output or ():
+    for path in (*(output or ()), *([report] if report else [])):
         typer.echo(f"wrote {plain(path)}", err=True)
 
 
@@ -115,6 +125,28 @@ def _write(target: Path, multiplier: Multiplier, found: Characterisation, data: 
         from multipliers.files import write_atomically
 
         write_atomically(target, to_json(data).encode())
+
+
+def _write_report(target: Path, spec: str, multiplier: Multiplier, found: Characterisation) -> None:
+    """Write the HTML page, with what the catalog and the header of a circuit's file say of the multiplier."""
+    from catalog import families
+    from catalog.library.headers import read_figures
+    from catalog.library.reading import LANGUAGES
+    from catalog.report import compared, write_report
+    from catalog.report.evidence import header_compared, header_costs
+
+    entry, source = _entry(found), Path(spec)
+    printed, where = (), f"header of {source.name}"
+    if source.suffix.lower() in LANGUAGES and source.is_file():
+        printed = read_figures(source.read_text(encoding="utf-8", errors="replace"))
+    write_report(
+        found,
+        target,
+        multiplier=multiplier,
+        published=(*compared(found, entry.figures if entry else ()), *header_compared(found, printed, where)),
+        costs=header_costs(printed, where),
+        design=next((family for family in families() if entry in family.entries), None),
+    )
 
 
 def _entry(found: Characterisation) -> Entry | None:

@@ -99,8 +99,8 @@ def discover(
         check_output(output, (".json",))
     options = {
         "terms": terms,
-        "weights_a": load_weights(weights_a),
-        "weights_b": load_weights(weights_b),
+        "weights_a": load_weights(weights_a, "a"),
+        "weights_b": load_weights(weights_b, "b"),
         "basis": basis,
         "decimals": _decimals(decimals),
     }

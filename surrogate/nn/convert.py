@@ -73,12 +73,12 @@ def approximate_(model: nn.Module, config: Configs, filter_fn: Filter | None = N
         unused = [p for p in config if p not in used and p != "_default"]
         if unused:
             raise ConversionError(
-                f"the pattern {unused[0]!r} decides for no selected layer; layers: {_listed(n for n, _ in candidates)}"
+                f"the pattern {unused[0]!r} decides for no selected layer; layers: {listed(n for n, _ in candidates)}"
             )
     if not chosen:
         raise ConversionError(
             f"no layer to make approximate; filter_fn and the patterns select none of "
-            f"{_listed(n for n, _ in candidates)}"
+            f"{listed(n for n, _ in candidates)}"
         )
     before: list[tuple[nn.Module, type[nn.Module], dict[str, Any]]] = []
     try:
@@ -183,31 +183,42 @@ def calibrate(
     layers = list(approximate_layers(model))
     if not layers:
         raise ConversionError("the model has no approximate layer; call approximate_(model, config) first")
-    training = [(module, module.training) for module in model.modules()]
-    count = 0
     with mode(model, "calibrate"):
-        try:
-            model.eval()
-            for _, layer in layers:
-                layer.activation_quantiser.reset()
-            for batch in batches:
-                if forward is not None:
-                    forward(model, batch)
-                else:
-                    model(_input(batch))
-                count += 1
-                if progress is not None:
-                    progress(count)
-        finally:
-            for module, was in training:
-                module.training = was
+        for _, layer in layers:
+            layer.activation_quantiser.reset()
+        count = run_batches(model, batches, forward, progress)
     if count == 0:
         raise ConversionError("calibrate needs at least one batch")
     missed = [name for name, layer in layers if not layer.calibrated]
     if missed:
         raise ConversionError(
-            f"the batches never reached {_listed(missed)}; pass inputs that do, or leave these layers accurate"
+            f"the batches never reached {listed(missed)}; pass inputs that do, or leave these layers accurate"
         )
+
+
+@torch.no_grad()
+def run_batches(
+    model: nn.Module,
+    batches: Iterable[Any],
+    forward: Callable[[nn.Module, Any], object] | None,
+    progress: Callable[[int], None] | None,
+) -> int:
+    """Run a model in evaluation mode over batches, as `calibrate` takes them; return how many there were."""
+    training = [(module, module.training) for module in model.modules()]
+    count = 0
+    try:
+        model.eval()
+        for count, batch in enumerate(batches, 1):  # the number of batches is what is wanted
+            if forward is not None:
+                forward(model, batch)
+            else:
+                model(_input(batch))
+            if progress is not None:
+                progress(count)
+    finally:
+        for module, was in training:
+            module.training = was
+    return count
 
 
 def _input(batch: Any) -> Tensor:
@@ -281,6 +292,7 @@ def _restore(layer: nn.Module) -> None:
         layer.__class__ = accurate  # type: ignore[assignment]  # no longer an ApproxLayer
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str]) -> str:
+    """Name layers for a message, the first few of many."""
     shown = [repr(n) if n else "the model itself" for n in names]
     return ", ".join(shown[:8]) + (f" and {len(shown) - 8} more" if len(shown) > 8 else "") if shown else "(none)"

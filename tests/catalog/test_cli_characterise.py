@@ -10,8 +10,10 @@ import multipliers
 from catalog import entry
 from catalog.cli.app import app
 from multipliers.characterise import Characterisation, characterise
+from multipliers.distributions import OperandDistributions
 from multipliers.readers.arrays import read_array
 from multipliers.writers.arrays import write_npz
+from multipliers.writers.weights import write_distributions
 
 
 def run(*arguments):
@@ -318,3 +320,18 @@ def test_sampled_metrics_are_printed_with_their_intervals():
     assert f"sampled: at most {data['min_error']:,}" in sampled
     assert "in [" not in run("mitchell8u").stdout
     assert "confidence must be a number between 0 and 1" in refused("mitchell8u", "--confidence", 95)
+
+
+def test_weights_of_both_operands_in_one_file(tmp_path):
+    rng = np.random.default_rng(0)
+    form = multipliers.OperandFormat(8)
+    distributions = OperandDistributions(form, form, rng.integers(0, 99, 256), rng.integers(0, 99, 256))
+    path = write_distributions(distributions, tmp_path / "layer.npz")
+    found = as_json("udm8u", "--weights-a", path, "--weights-b", path)
+    np.save(tmp_path / "p.npy", distributions.weights_a)
+    np.save(tmp_path / "q.npy", distributions.weights_b)
+    assert found == as_json("udm8u", "--weights-a", tmp_path / "p.npy", "--weights-b", tmp_path / "q.npy")
+    np.savez(tmp_path / "other.npz", a=np.ones(256))
+    assert "has no array 'b'" in refused("udm8u", "--weights-a", tmp_path / "other.npz")
+    path.write_bytes(path.read_bytes()[:-30])
+    assert "truncated or corrupt" in refused("udm8u", "--weights-b", path)
