@@ -75,8 +75,8 @@ def _function(function: BasisFunction, x: str) -> str:
             return f"bit {position} of {x}"
         case AllBits(mask=mask):
             positions = [str(i) for i in range(mask.bit_length()) if mask >> i & 1]
-            bits, are = ("bits", "are") if len(positions) > 1 else ("bit", "is")
-            return f"1 if {bits} {' and '.join(positions)} of {x} {are} set"
+            noun, are = ("bits", "are") if len(positions) > 1 else ("bit", "is")
+            return f"1 if {noun} {' and '.join(positions)} of {x} {are} set"
         case Truncate(bits=bits):
             return f"{x} with its lowest {_bits(bits)} cleared"
         case LeadingOneTruncate(bits=1):
