@@ -270,7 +270,7 @@ def test_bad_weights(tmp_path):
     (tmp_path / "text.npy").write_text("1 2 3")
     assert "is no .npy file" in refused("udm8u", "--weights-a", tmp_path / "text.npy")
     (tmp_path / "cut.npy").write_bytes((tmp_path / "short.npy").read_bytes()[:200])
-    assert "damaged .npy file" in refused("udm8u", "--weights-a", tmp_path / "cut.npy")
+    assert "truncated or not in .npy format" in refused("udm8u", "--weights-a", tmp_path / "cut.npy")
     np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
     assert "objects" in refused("udm8u", "--weights-a", tmp_path / "objects.npy")
     assert "missing.npy: No such file" in refused("udm8u", "--weights-a", tmp_path / "missing.npy")
