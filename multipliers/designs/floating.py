@@ -87,7 +87,7 @@ class DiscardedMantissa(MagnitudeDesign):
         f(a, b) = a * 2**(kb + 1)    where t = 11...1
         f(a, b) = a * b              otherwise
 
-    and 0 where an operand is 0. Asymmetric.
+    and 0 where an operand is 0: ``a`` times a function of ``b`` alone, of rank 1. Asymmetric.
 
     Parameters
     ----------

@@ -3,7 +3,7 @@
 ========================  ==============================================================================
 ``arrays``                ``.npy`` and ``.npz``: `read_array`
 ``tables``                every table format, recognised by content: `read_table`; a file for each format
-``mantissa``              ApproxTrain's mantissa tables: `read_mantissa`
+``mantissa``              ApproxTrain's mantissa tables, for `multipliers.floating`: `read_mantissa`
 ``c_source``              C and C++, compiled and run: `read_c_source`
 ``verilog``               Verilog and SystemVerilog, through Yosys: `read_verilog`
 ``blif``, ``aiger``       netlists: `read_blif`, `read_aiger`

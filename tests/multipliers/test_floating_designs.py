@@ -119,3 +119,4 @@ def test_cfpu_error_range_and_share(n):
     assert relative.max() == pytest.approx(1 / (1 - 2.0 ** -(n + 1)) - 1)
     assert (relative != 0).any(axis=0).mean() == 2.0 ** (1 - n) - 1 / 512  # the power of two is exact
     assert not np.array_equal(design.table(), design.table().T)
+    np.testing.assert_array_equal(design.table(), np.multiply.outer(design.a.values(), design.table()[1]))
