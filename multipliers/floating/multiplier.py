@@ -16,6 +16,9 @@ from multipliers.multiplier import SAMPLE_SIZE, Multiplier, sample_pairs
 from multipliers.operands import IntArray, OperandFormat
 from multipliers.readers.mantissa import MAX_MANTISSA_BITS, MantissaTable
 
+_LIMIT = 1 << 53
+"""Products from here on have no exact float64, on which the search for the leading one rests."""
+
 
 @dataclass(frozen=True)
 class FloatMultiplier:
@@ -100,6 +103,8 @@ class FloatMultiplier:
         ------
         OperandTypeError
             If an operand is not made of float16, float32 or float64 numbers.
+        ParameterError
+            If the core returns a product of 2**53 or more, far above that of any two significands.
         """
         return self.format.decode(self.multiply_codes(self.format.encode(x), self.format.encode(y)))
 
@@ -192,6 +197,12 @@ class FloatMultiplier:
         """Significand of the product of two mantissas (0 for a product 0), its shift, and 1 where it is negative."""
         bits = self.format.mantissa_bits
         product = self.significand(i | 1 << bits, j | 1 << bits)
+        if product.size and (product.max() >= _LIMIT or product.min() <= -_LIMIT):
+            worst = max(int(product.max()), -int(product.min()))
+            raise ParameterError(
+                f"{self.significand.name} multiplies significands of {self.format} to {worst} in magnitude; "
+                f"products of a core must stay below 2**53"
+            )
         size = np.abs(product)
         characteristic = leading_one(size)
         return scale_floor(size, bits - characteristic), characteristic - 2 * bits, (product < 0).astype(np.int64)

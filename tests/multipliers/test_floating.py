@@ -348,6 +348,13 @@ def test_table_of_the_exact_products(f_bits):
     assert read.mantissa_table() == m.mantissa_table()
 
 
+@pytest.mark.parametrize("worst", [1 << 53, -(1 << 53), -(1 << 63)])
+def test_cores_of_absurd_products_are_refused(worst):
+    m = FloatMultiplier(FloatFormat(8, 1), TableMultiplier(np.full((4, 4), worst), "2u", name="huge"))
+    with pytest.raises(ParameterError, match=f"huge multiplies significands of e8m1 to {abs(worst)}"):
+        m(1.0, 1.0)
+
+
 def test_published_table_of_three_bits():
     """The highest row and column of ApproxTrain's MBM_3.bin, and its first row."""
     codes = get("e8m3_afm4u").mantissa_table().codes
