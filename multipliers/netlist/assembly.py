@@ -34,12 +34,15 @@ class Cell:
         Names of nets, or `Constant`.
     table : int
         Of a ``lut``.
+    cell : str or None
+        Name of the library cell, see `Gate`.
     """
 
     kind: str
     inputs: tuple[Net, ...]
     outputs: tuple[Net, ...]
     table: int = 0
+    cell: str | None = None
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,7 @@ def assemble(
             if cell.kind == "wire":
                 number[cell.outputs[0]] = number[cell.inputs[0]]
                 continue
-            gates.append(Gate(cell.kind, tuple(number[net] for net in cell.inputs), cell.table))
+            gates.append(Gate(cell.kind, tuple(number[net] for net in cell.inputs), cell.table, cell.cell))
             for net in cell.outputs:
                 number[net] = n_nets
                 n_nets += 1
@@ -186,7 +189,7 @@ def flatten(modules: Mapping[str, Module], top: str) -> Circuit:
         nets = _Scope(path, module.names)
         if len(cells) + len(module.cells) + len(work) > MAX_CELLS:
             raise NetlistError(f"{top!r} has more than {MAX_CELLS} cells once it is flattened; choose a smaller module")
-        cells.extend(Cell(c.kind, nets.all(c.inputs), nets.all(c.outputs), c.table) for c in module.cells)
+        cells.extend(Cell(c.kind, nets.all(c.inputs), nets.all(c.outputs), c.table, c.cell) for c in module.cells)
         for instance in module.instances:
             where = f"instance {path + instance.label!r} of {instance.module!r}"
             if instance.module not in modules:

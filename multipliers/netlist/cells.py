@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 
@@ -42,18 +41,30 @@ STANDARD_CELLS = _cells()
 """Cells of FreePDK45 with the OSU library (gscl45nm), by name."""
 
 
-def verilog_blackboxes(sources: str) -> str:
-    """Verilog that declares the ports of the standard cells that sources use and do not define themselves.
+GENERIC = "PDKGEN"
+"""What EvoApproxLib writes into names of cells where a file shall not need the PDK: ``PDKGENHAX1``."""
+
+_GENERIC_MUX = StandardCell("mux", ("A", "B", "S"), ("Y",))  # Y = S ? B : A in the library's own models, C and Verilog
+
+
+def standard_cell(name: str) -> StandardCell | None:
+    """Return the standard cell of that name, or None.
+
+    The generic files of EvoApproxLib spell the names with ``PDKGEN``, in some releases within a name and repeatedly
+    (``XPDKGENNPDKGENOR2X1`` is ``XNOR2X1``); most of these files define such cells, not all do. Their ``MUX2X1`` is
+    ``S ? B : A``, that of the PDK ``~(S ? A : B)``.
 
     Examples
     --------
-    >>> print(verilog_blackboxes("module m(A, B, O); HAX1 u1 (.A(A), .B(B), .YS(O)); endmodule"))
-    (* blackbox *) module HAX1(input A, B, output YS, YC); endmodule
+    >>> standard_cell("NPDKGEPDKGENNAND2X1")
+    StandardCell(kind='nand', inputs=('A', 'B'), outputs=('Y',))
     """
-    words = set(re.findall(r"[A-Za-z_][A-Za-z0-9_$]*", sources))
-    defined = set(re.findall(r"\b(?:module|macromodule)\s+([A-Za-z_][A-Za-z0-9_$]*)", sources))
-    return "\n".join(
-        f"(* blackbox *) module {name}(input {', '.join(cell.inputs)}, output {', '.join(cell.outputs)}); endmodule"
-        for name, cell in STANDARD_CELLS.items()
-        if name in words and name not in defined
-    )
+    plain = plain_name(name)
+    return _GENERIC_MUX if plain == "MUX2X1" != name else STANDARD_CELLS.get(plain)
+
+
+def plain_name(name: str) -> str:
+    """Return the PDK's name of a cell that EvoApproxLib spells with ``PDKGEN``; any other name as it is."""
+    while GENERIC in name:
+        name = name.replace(GENERIC, "")
+    return name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from multipliers.errors import NetlistError
 
@@ -50,6 +50,9 @@ class Gate:
     table : int
         For ``lut`` of n inputs, at most 12: bit i is the output where the inputs, the first as the least significant,
         read as i.
+    cell : str or None
+        Name of the library cell that the gate was in the netlist, such as ``"FAX1"``; empty for what is but a further
+        output of the cell before it, None for a gate of no library. Says nothing of the function: it is not compared.
 
     Raises
     ------
@@ -65,6 +68,7 @@ class Gate:
     kind: str
     inputs: tuple[int, ...]
     table: int = 0
+    cell: str | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.kind not in SHAPES:
@@ -185,6 +189,11 @@ class Circuit:
     def counts(self) -> dict[str, int]:
         """Number of gates of each kind that occurs, in alphabetical order."""
         return dict(sorted(Counter(gate.kind for gate in self.gates).items()))
+
+    @property
+    def cells(self) -> dict[str, int]:
+        """Number of library cells of each name, in alphabetical order; empty where no gate was a library cell."""
+        return dict(sorted(Counter(gate.cell for gate in self.gates if gate.cell).items()))
 
     @property
     def depth(self) -> int:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from multipliers.errors import NetlistError
 from multipliers.netlist.assembly import Cell, Instance, Module, Net, flatten
-from multipliers.netlist.cells import STANDARD_CELLS
 from multipliers.netlist.circuit import Circuit
+from multipliers.netlist.library import Library, instantiate
 from multipliers.netlist.ports import group_bits
 from multipliers.netlist.tables import cover_cells
 
@@ -22,7 +22,7 @@ _IGNORED = {
 _REGISTERS = (".latch", ".mlatch", ".clock", ".start_kiss")
 
 
-def read_blif(path: str | Path, *, top: str | None = None) -> Circuit:
+def read_blif(path: str | Path, *, top: str | None = None, library: Library | None = None) -> Circuit:
     """Read a BLIF netlist.
 
     Bits such as ``a[0]``, ``a[1]``, ``a_0_`` or ``a0`` of the ports are collected into vectors, smallest index least
@@ -36,6 +36,8 @@ def read_blif(path: str | Path, *, top: str | None = None) -> Circuit:
         `multipliers.netlist.cells` are read.
     top : str, optional
         Model to read; by default the first one.
+    library : Library, optional
+        Cells that ``.gate`` may name besides the standard cells, see `multipliers.readers.liberty`.
 
     Raises
     ------
@@ -54,12 +56,12 @@ def read_blif(path: str | Path, *, top: str | None = None) -> Circuit:
     except UnicodeDecodeError as error:
         raise NetlistError(f"{path} is not a BLIF file: {error}") from None
     try:
-        return parse_blif(text, top=top, name=path.stem)
+        return parse_blif(text, top=top, name=path.stem, library=library)
     except NetlistError as error:
         raise NetlistError(f"{path}: {error}") from None
 
 
-def parse_blif(text: str, *, top: str | None = None, name: str = "blif") -> Circuit:
+def parse_blif(text: str, *, top: str | None = None, name: str = "blif", library: Library | None = None) -> Circuit:
     r"""Read a BLIF netlist from text; see `read_blif`. ``name`` labels a model that has none.
 
     Examples
@@ -92,7 +94,7 @@ def parse_blif(text: str, *, top: str | None = None, name: str = "blif") -> Circ
         raise NetlistError(f"model {unfinished[0]!r} has no .end: the file is truncated (if it is whole, append .end)")
     chosen = top if top is not None else next(iter(models))
     for m in models.values():
-        m.replace_standard_cells(set(models))
+        m.replace_library_cells(set(models), library)
     modules = {label: m.module(with_vectors=label == chosen) for label, m in models.items()}
     return flatten(modules, chosen)
 
@@ -202,23 +204,18 @@ class _Model:
                 pins[formal] = (actual,)
         self.instances.append(Instance(f"{words[1]}${len(self.instances)}", words[1], pins))
 
-    def replace_standard_cells(self, defined: set[str]) -> None:
-        """Make gates of the instances of standard cells that the file does not define."""
+    def replace_library_cells(self, defined: set[str], library: Library | None) -> None:
+        """Make gates of the instances of library and standard cells that the file does not define."""
         kept = []
         for instance in self.instances:
-            cell = None if instance.module in defined else STANDARD_CELLS.get(instance.module)
-            if cell is None:
+            cells = None
+            if instance.module not in defined:
+                where = f"instance {instance.label!r} in model {self.name!r}"
+                cells = instantiate(instance.module, instance.pins, instance.label, where, library)
+            if cells is None:
                 kept.append(instance)
-                continue
-            missing = [pin for pin in cell.inputs if pin not in instance.pins]
-            unknown = set(instance.pins) - set(cell.inputs) - set(cell.outputs)
-            if missing or unknown:
-                raise NetlistError(
-                    f"{instance.module} has the pins {', '.join((*cell.inputs, *cell.outputs))}; "
-                    f"in model {self.name!r} one lacks {missing} and connects {sorted(unknown)}"
-                )
-            driven = tuple(instance.pins.get(pin, (("open", instance.label, pin),))[0] for pin in cell.outputs)
-            self.cells.append(Cell(cell.kind, tuple(instance.pins[pin][0] for pin in cell.inputs), driven))
+            else:
+                self.cells.extend(cells)
         self.instances = kept
 
     def module(self, *, with_vectors: bool) -> Module:

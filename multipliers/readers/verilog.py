@@ -16,15 +16,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from multipliers.errors import NetlistError
-from multipliers.netlist.cells import verilog_blackboxes
 from multipliers.netlist.circuit import Circuit
+from multipliers.readers.liberty import read_liberty
+from multipliers.readers.yosys_cells import generic_source, genlib, verilog_blackboxes
 from multipliers.readers.yosys_json import parse_yosys_json
 
 INSTALL = "install it with: pip install 'axsurrogate[verilog]' (or put a 'yosys' on the PATH)"
 
+MAX_UPWARD = 8
+"""Folders upward that the name of an included file may lead: ``../../defs.vh`` leads two."""
+
 PREPARATION_TIME_S = 600.0
 """Time limit of the first start on a machine, when the WebAssembly build of Yosys is compiled (about 30 s)."""
 
+_INCLUDE = re.compile(r'`include\s+"([^"\n]+)"')
 _NAME = re.compile(r"[A-Za-z_\\][A-Za-z0-9_$.\\]*")
 
 
@@ -38,6 +43,7 @@ def read_verilog(
     defines: Mapping[str, str] | None = None,
     optimise: bool = False,
     undefined: int | None = None,
+    liberty: str | Path | None = None,
     time_limit_s: float = 120.0,
 ) -> Circuit:
     r"""Read a combinational design in Verilog or SystemVerilog as gates.
@@ -57,14 +63,16 @@ def read_verilog(
     systemverilog : bool, optional
         Whether the sources are SystemVerilog; by default, if a file's suffix is ``.sv`` or ``.svh``.
     include : iterable of paths
-        Folders searched for ``\`include`` files, besides those of the sources; of a folder whose path holds spaces only
-        its own files, not those of folders in it.
+        Folders searched for ``\`include "file"``, besides those of the sources.
     defines : mapping of str to str, optional
         Macros, as ``\`define NAME value``.
     optimise : bool
         Whether ABC restructures the gates; gate counts then are those of an optimised netlist, not of the source.
     undefined : {0, 1}, optional
         Value of bits that the design leaves undefined (``x``); by default they are an error.
+    liberty : path, optional
+        Library of standard cells. Instances of its cells are read; all other logic is mapped to them by ABC, so that
+        `multipliers.netlist.library.area` has the area of the design.
     time_limit_s : float
         Seconds that Yosys may run.
 
@@ -79,7 +87,8 @@ def read_verilog(
         If a file does not exist.
     NetlistError
         If no Yosys is installed, the sources have errors (Yosys' message is passed on), the design has registers,
-        latches or loops, or Yosys exceeds the time limit; nothing is left behind.
+        latches, loops, undriven nets or ports that are neither inputs nor outputs, the library cannot be read, or
+        Yosys exceeds the time limit; nothing is left behind.
     """
     files = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
     if not files:
@@ -94,6 +103,7 @@ def read_verilog(
         )
     if not time_limit_s > 0:
         raise NetlistError(f"time_limit_s must be positive, got {time_limit_s!r}")
+    library = None if liberty is None else read_liberty(liberty)
     if systemverilog is None:
         systemverilog = any(file.suffix.lower() in (".sv", ".svh") for file in files)
     command = find_yosys()
@@ -104,12 +114,13 @@ def read_verilog(
     with tempfile.TemporaryDirectory(prefix="axsurrogate_") as work:
         copies = [Path(work) / f"source{i}{'.sv' if systemverilog else '.v'}" for i in range(len(files))]
         for file, copy in zip(files, copies, strict=True):
-            shutil.copyfile(file, copy)
+            source = file.read_bytes().decode("utf-8", errors="surrogateescape")
+            copy.write_bytes(generic_source(source).encode("utf-8", errors="surrogateescape"))
         text = "\n".join(copy.read_text(encoding="utf-8", errors="replace") for copy in copies)
         if "`include" in text:
-            read += [f"-I{folder}" for folder in _include_folders(folders, Path(work))]
+            read += [f"-I{folder}" for folder in _include_folders(folders, text, Path(work))]
         lines = [_line([*read, copy.name]) for copy in copies]
-        boxes = verilog_blackboxes(text)
+        boxes = verilog_blackboxes(text, library)
         if boxes:
             (Path(work) / "cells.v").write_text(boxes, encoding="utf-8")
             lines.insert(0, "read_verilog -lib cells.v")
@@ -118,14 +129,17 @@ def read_verilog(
             chosen += ["-chparam", _checked(parameter, "parameter"), str(number)]
         lines.append(_line(["hierarchy", "-check", *chosen]))
         lines += ["proc", "flatten", "opt", "memory", "techmap", "opt", "simplemap", "opt_clean"]
-        if optimise:
+        if library is not None:
+            (Path(work) / "cells.genlib").write_text(genlib(library), encoding="utf-8")
+            lines += ["abc -genlib cells.genlib", "opt_clean"]
+        elif optimise:
             lines += ["abc -g simple,AOI3,OAI3,AOI4,OAI4", "opt_clean"]
         lines.append("write_json netlist.json")
         (Path(work) / "read.ys").write_text("\n".join(lines) + "\n", encoding="utf-8")
         _run([*command, "-q", "-s", "read.ys"], work, time_limit_s, {f"source{i}": f for i, f in enumerate(files)})
         netlist = (Path(work) / "netlist.json").read_text(encoding="utf-8")
     try:
-        return parse_yosys_json(netlist, undefined=undefined)
+        return parse_yosys_json(netlist, undefined=undefined, library=library)
     except NetlistError as error:
         raise NetlistError(f"{', '.join(map(str, files))}: {error}") from None
 
@@ -160,19 +174,29 @@ def _line(words: Sequence[str]) -> str:
     return " ".join(words)
 
 
-def _include_folders(folders: Iterable[Path], work: Path) -> list[str]:
-    """Return folders that Yosys can be given: of one whose path has spaces, the source files are copied."""
-    usable = []
-    for i, folder in enumerate(folders):
-        if " " not in str(folder):
-            usable.append(str(folder))
+def _include_folders(folders: Sequence[Path], text: str, work: Path) -> list[str]:
+    """Copy the files that sources include to folders whose names Yosys can be given, and return these.
+
+    Yosys' scripts know no quoting, and its WebAssembly build sees few of the system's folders.
+    """
+    copies = {folder: Path(f"include{i}", *["up"] * MAX_UPWARD) for i, folder in enumerate(folders)}
+    pending = _INCLUDE.findall(text)
+    seen = set()
+    while pending:
+        name = os.path.normpath(pending.pop())
+        if name in seen or Path(name).is_absolute() or Path(name).parts.count("..") > MAX_UPWARD:
             continue
-        usable.append(f"include{i}")
-        (work / usable[-1]).mkdir()
-        for file in folder.iterdir():
-            if file.is_file() and file.suffix.lower() in (".v", ".vh", ".sv", ".svh", ".h", ".inc"):
-                shutil.copyfile(file, work / usable[-1] / file.name)
-    return usable
+        seen.add(name)
+        for folder, copy in copies.items():
+            if (folder / name).is_file():
+                target = work / os.path.normpath(copy / name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(folder / name, target)
+                inner = _INCLUDE.findall(target.read_text(encoding="utf-8", errors="replace"))
+                pending += [*inner, *(str(Path(name).parent / x) for x in inner)]
+    for copy in copies.values():
+        (work / copy).mkdir(parents=True, exist_ok=True)
+    return [copy.as_posix() for copy in copies.values()]
 
 
 def _cache_folder() -> str | None:

@@ -9,8 +9,8 @@ from typing import Any
 
 from multipliers.errors import NetlistError
 from multipliers.netlist.assembly import Cell, Constant, Instance, Module, Net, flatten
-from multipliers.netlist.cells import STANDARD_CELLS, StandardCell
 from multipliers.netlist.circuit import MAX_LUT_INPUTS, Circuit
+from multipliers.netlist.library import Library, connect, instantiate
 from multipliers.netlist.tables import table_cell
 
 REMEDY = "map the design to simple gates before write_json, for example with 'synth -flatten -top TOP; abc -g simple'"
@@ -52,7 +52,9 @@ _REGISTERS += ("$adlatch", "$sr", "$ff", "$mem", "$fsm", "$anyinit")
 _IGNORED = ("$scopeinfo", "$print", "$check", "$assert", "$assume", "$cover", "$live", "$fair")
 
 
-def read_yosys_json(path: str | Path, *, top: str | None = None, undefined: int | None = None) -> Circuit:
+def read_yosys_json(
+    path: str | Path, *, top: str | None = None, undefined: int | None = None, library: Library | None = None
+) -> Circuit:
     """Read a netlist that Yosys wrote with ``write_json``.
 
     Parameters
@@ -64,6 +66,8 @@ def read_yosys_json(path: str | Path, *, top: str | None = None, undefined: int 
         Module to read; by default the one with the attribute ``top``, else the only one.
     undefined : {0, 1}, optional
         Value of the bits that the design leaves undefined (``x``); by default they are an error.
+    library : Library, optional
+        Cells that the netlist may hold besides the standard cells, see `multipliers.readers.liberty`.
 
     Raises
     ------
@@ -78,14 +82,17 @@ def read_yosys_json(path: str | Path, *, top: str | None = None, undefined: int 
         kind = "is a folder" if path.is_dir() else "does not exist"
         raise FileNotFoundError(f"cannot read a netlist from {str(path)!r}: it {kind}")
     try:
-        return parse_yosys_json(path.read_text(encoding="utf-8"), top=top, undefined=undefined)
+        text = path.read_text(encoding="utf-8")
+        return parse_yosys_json(text, top=top, undefined=undefined, library=library)
     except UnicodeDecodeError as error:
         raise NetlistError(f"{path} is not a JSON netlist: {error}") from None
     except NetlistError as error:
         raise NetlistError(f"{path}: {error}") from None
 
 
-def parse_yosys_json(text: str, *, top: str | None = None, undefined: int | None = None) -> Circuit:
+def parse_yosys_json(
+    text: str, *, top: str | None = None, undefined: int | None = None, library: Library | None = None
+) -> Circuit:
     """Read a netlist from the text of ``write_json``; see `read_yosys_json`."""
     if undefined not in (None, 0, 1):
         raise NetlistError(f"undefined bits are read as 0 or 1, got {undefined!r}")
@@ -95,8 +102,7 @@ def parse_yosys_json(text: str, *, top: str | None = None, undefined: int | None
         raise NetlistError(f"not JSON, or truncated: {error}") from None
     found = _member(design, "modules", dict, "the file")
     whole = {n: m for n, m in found.items() if not _is_true(m, "blackbox") and not _is_true(m, "whitebox")}
-    standard = {name: cell for name, cell in STANDARD_CELLS.items() if name not in whole}
-    modules = {name: _module(name, module, standard, undefined) for name, module in whole.items()}
+    modules = {name: _module(name, module, set(whole), library, undefined) for name, module in whole.items()}
     if top is None:
         marked = [name for name in modules if _is_true(found[name], "top")]
         chosen = marked or list(modules)
@@ -119,7 +125,7 @@ def _is_true(module: Any, attribute: str) -> bool:
     return "1" in value if isinstance(value, str) else bool(value)
 
 
-def _module(name: str, data: Any, standard: Mapping[str, StandardCell], undefined: int | None) -> Module:
+def _module(name: str, data: Any, defined: set[str], library: Library | None, undefined: int | None) -> Module:
     module = Module(name)
     where = f"module {name!r}"
     netnames = data.get("netnames", {}) if isinstance(data, dict) else {}
@@ -149,8 +155,12 @@ def _module(name: str, data: Any, standard: Mapping[str, StandardCell], undefine
             pin: _bits(bits if isinstance(bits, list) else ["?"], f"pin {pin!r} of {at}", undefined)
             for pin, bits in _member(cell, "connections", dict, at).items()
         }
-        if kind in SIMPLE_CELLS or kind in standard:
-            module.cells.append(_gate(kind, pins, at, label))
+        cells = None if kind in defined else instantiate(kind, pins, label, at, library)
+        if cells is not None:
+            module.cells.extend(cells)
+        elif kind in SIMPLE_CELLS:
+            ours, inputs = SIMPLE_CELLS[kind]
+            module.cells.append(Cell(ours, *connect(kind, inputs, ("Y",), pins, label, at)))
         elif kind == "$lut":
             module.cells.append(_lut(pins, cell.get("parameters", {}), at, undefined))
         elif kind.startswith(_REGISTERS):
@@ -185,24 +195,6 @@ def _bits(bits: list[Any], where: str, undefined: int | None) -> tuple[Net, ...]
         else:
             raise NetlistError(f"{where} has the bit {bit!r}; bits are net numbers, '0', '1' or 'x'")
     return tuple(nets)
-
-
-def _gate(kind: str, pins: Mapping[str, tuple[Net, ...]], at: str, label: str) -> Cell:
-    """Return a gate whose pins are single bits; outputs may be left open."""
-    if kind in SIMPLE_CELLS:
-        ours, order = SIMPLE_CELLS[kind]
-        cell = StandardCell(ours, tuple(order), ("Y",))
-    else:
-        cell = STANDARD_CELLS[kind]
-    inputs, outputs = cell.inputs, cell.outputs
-    unknown = set(pins) - set(inputs) - set(outputs)
-    wide = [pin for pin, bits in pins.items() if len(bits) != 1]
-    missing = [pin for pin in inputs if pin not in pins]
-    if unknown or wide or missing:
-        wrong = f"unknown {sorted(unknown)}, not one bit {wide}, not connected {missing}"
-        raise NetlistError(f"{at}, a {kind}, has the pins {', '.join((*inputs, *outputs))} of one bit each: {wrong}")
-    driven = tuple(pins[pin][0] if pin in pins else ("open", label, pin) for pin in outputs)
-    return Cell(cell.kind, tuple(pins[pin][0] for pin in inputs), driven)
 
 
 def _lut(pins: Mapping[str, tuple[Net, ...]], parameters: Any, at: str, undefined: int | None) -> Cell:

@@ -163,7 +163,7 @@ HEAD = ".model m\n.inputs a b\n.outputs o\n"
         (HEAD + ".subckt add x=a y=b z=o\n.end", "no such module"),
         (HEAD + ".subckt m a=a b=b o=o\n.end", "cannot contain itself"),
         (HEAD + ".subckt add a b o\n.end", "no connection 'port=net'"),
-        (HEAD + ".gate FAX1 A=a B=b YS=o\n.end", r"lacks \['C'\]"),
+        (HEAD + ".gate FAX1 A=a B=b YS=o\n.end", r"not connected \['C'\]"),
         (HEAD + ".magic\n.end", "'.magic' is not understood"),
         (HEAD + ".end\n.names a o\n1 1\n.end", "after .end"),
         (HEAD + ".end\n" + HEAD + ".end", "'m' is defined twice"),

@@ -134,6 +134,49 @@ def test_standard_cells_stay_gates_unless_the_source_defines_them(tmp_path):
 
 
 @needs_yosys
+def test_generic_cells_of_evoapproxlib_with_and_without_their_definitions(tmp_path):
+    header = "/***\n* This code is a part of EvoApproxLib library distributed under The MIT License.\n***/\n"
+    ports = "module mul1 ( A, B, O );\n  input A;\n  input B;\n  output [1:0] O;\n"
+    adder = "  PDKGENHAX1 u(.YS(O[0]), .YC(O[1]), .A(A), .B((A & B)));\nendmodule\n"
+    own = "/* mod */\nmodule PDKGENHAX1( input A, input B, output YS, output YC );\n"
+    own += "    assign YS = A ^ B;\n    assign YC = A & B;\nendmodule\n"
+    for definition, cells in ((own, {}), ("", {"HAX1": 1})):
+        circuit = read_verilog(write(tmp_path, mul1=header + ports + adder + definition), top="mul1")
+        assert circuit.cells == cells
+        assert NetlistMultiplier(circuit, "1u").table().tolist() == [[0, 0], [1, 2]]
+    for name, of_the_pdk in (("MUX2X1", [[1, 1], [1, 0]]), ("PDKGENMUX2X1", [[0, 0], [1, 0]])):
+        select = f"  {name} u(.A(A), .B(1'b0), .S(B), .Y(O[0]));\n  assign O[1] = 1'b0;\nendmodule\n"
+        table = NetlistMultiplier(read_verilog(write(tmp_path, mul1=header + ports + select)), "1u").table()
+        assert table.tolist() == [[0, 0], [1, 0]]
+        table = NetlistMultiplier(read_verilog(write(tmp_path, mul1=ports + select)), "1u").table()
+        assert table.tolist() == of_the_pdk
+
+
+@needs_yosys
+def test_includes_from_folders_of_any_name_and_depth(tmp_path):
+    folder = tmp_path / "a; strange folder" / "rtl"
+    (folder / "sub" / "deep").mkdir(parents=True)
+    (tmp_path / "plain").mkdir()
+    (folder / "sub" / "deep" / "width.vh").write_text("`define WIDTH 3\n")
+    (folder / "sub" / "all.vh").write_text('`include "deep/width.vh"\n`include "other.vh"\n')
+    (tmp_path / "plain" / "other.vh").write_text('`include "last.vh"\n')
+    (folder / "last.vh").write_text("`define EXTRA 1\n")
+    source = tmp_path / "mul.v"
+    source.write_text(
+        '`include "sub/all.vh"\nmodule mul (input [`WIDTH-1:0] a, b, output [2*`WIDTH-1:0] o);\n'
+        "  assign o = a * b + `EXTRA;\nendmodule\n"
+    )
+    circuit = read_verilog(source, include=[folder, tmp_path / "plain"])
+    assert simulate(circuit, {"a": 3, "b": 5})["o"] == 16
+    source.write_text('`include "../../up.vh"\nmodule mul (input a, b, output o); assign o = a & `B; endmodule\n')
+    (tmp_path / "up.vh").write_text('`include "../plain/b.vh"\n')
+    (tmp_path / "plain" / "b.vh").write_text('`ifdef AGAIN\n`include "../plain/b.vh"\n`endif\n`define B b\n')
+    with pytest.raises(NetlistError, match=r"Can't open include file .*up\.vh"):
+        read_verilog(source)
+    assert read_verilog(source, include=[folder, tmp_path / "plain"]).n_gates == 1
+
+
+@needs_yosys
 def test_systemverilog_defines_and_includes(tmp_path):
     (tmp_path / "with space").mkdir()
     (tmp_path / "with space" / "width.svh").write_text("`define WIDTH 4\n")
