@@ -4,6 +4,24 @@ Needs NumPy only (the command line, in `catalog.cli`, needs more).
 """
 
 from catalog.catalog import Entry, Family, Figure, entries, entry, families
+from catalog.circuit import Circuit
+from catalog.frame import dataframe
+from catalog.measured import circuits
+from catalog.pareto import pareto_front
+from catalog.query import search
 from catalog.resolve import resolve
 
-__all__ = ["Entry", "Family", "Figure", "entries", "entry", "families", "resolve"]
+__all__ = [
+    "Circuit",
+    "Entry",
+    "Family",
+    "Figure",
+    "circuits",
+    "dataframe",
+    "entries",
+    "entry",
+    "families",
+    "pareto_front",
+    "resolve",
+    "search",
+]

@@ -95,9 +95,15 @@ class Figure:
 
         Where ``measured`` is given, it is compared with that instead.
         """
+        low, high = self.range
+        return low <= value <= high
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The numbers that round to ``value``, or to ``measured`` where that is given."""
         printed = self.value if self.measured is None else self.measured
-        decimals = len(printed.partition(".")[2])
-        return abs(value - float(printed)) <= 0.5 * 10.0**-decimals * (1 + 1e-6)
+        half = 0.5 * 10.0 ** -len(printed.partition(".")[2]) * (1 + 1e-6)
+        return float(printed) - half, float(printed) + half
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,111 @@
+"""Picture of a Pareto front: circuits by two metrics or costs, with the best trade-offs joined and named."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from catalog.circuit import Circuit
+from catalog.pareto import pareto_front
+from catalog.quantities import quantity, size_of
+from catalog.text import plain
+from multipliers.errors import ParameterError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MAX_NAMED = 24
+"""Most points of the front that are named in the picture; of more, evenly spaced ones and both ends."""
+
+DECADES = 1.0
+"""An axis is logarithmic where its positive values span more powers of ten than this."""
+
+# Okabe and Ito's colours, told apart under every common colour blindness
+_FRONT, _OTHERS, _LINE = "#D55E00", "#0072B2", "#E69F00"
+
+
+def pareto_figure(circuits: Iterable[Circuit], metric: str, cost: str, title: str = "") -> Figure:
+    """Scatter of circuits: cost to the right, metric upwards, both the less the better.
+
+    The front is joined by steps, above and to the right of which a circuit is no better than one of the front, and its
+    circuits are named. Axes are logarithmic where values span more than a power of ten, and linear near 0 if there are
+    zeros (`symlog`). Circuits of which either is not known are left out.
+
+    Parameters
+    ----------
+    circuits : iterable of Circuit
+    metric, cost : str
+        Names of metrics or costs (`catalog.quantities`).
+    title : str
+        Heading.
+
+    Raises
+    ------
+    ParameterError
+        If of no circuit both are known.
+    UnknownNameError
+        For an unknown metric or cost.
+    """
+    from matplotlib.figure import Figure
+
+    first, second = quantity(cost), quantity(metric)
+    known = [c for c in circuits if not math.isnan(size_of(c, first.name) + size_of(c, second.name))]
+    if not known:
+        raise ParameterError(f"of no circuit both {first.name} and {second.name} are known; there is nothing to draw")
+    front = pareto_front(known, first.name, second.name)
+    figure = Figure(figsize=(9.6, 6.4), layout="constrained")
+    axes = figure.add_subplot()
+    points = _points(known, first.name, second.name)
+    best = _points(front, first.name, second.name)
+    for set_scale, values in ((axes.set_xscale, points[0]), (axes.set_yscale, points[1])):
+        _scale(set_scale, values)
+    axes.scatter(*points, s=22, color=_OTHERS, alpha=0.55, linewidth=0, label=f"{len(known)} circuits", zorder=2)
+    axes.step(*best, where="post", color=_LINE, linewidth=1.4, alpha=0.9, zorder=1)
+    axes.scatter(*best, s=46, color=_FRONT, edgecolor="white", linewidth=0.8, label=f"front: {len(front)}", zorder=3)
+    _name(axes, front, best)
+    axes.set_xlabel(_label(first.name, first.title))
+    axes.set_ylabel(_label(second.name, second.title))
+    axes.grid(True, which="major", linewidth=0.4, alpha=0.6)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.legend(loc="upper right", frameon=False)
+    axes.margins(0.06)
+    figure.suptitle(title or f"{second.name} against {first.name}")
+    return figure
+
+
+def _points(circuits: Sequence[Circuit], x: str, y: str) -> tuple[list[float], list[float]]:
+    return [size_of(c, x) for c in circuits], [size_of(c, y) for c in circuits]
+
+
+def _label(name: str, title: str) -> str:
+    words = {"terms": "terms: ordinary products that simulate it exactly", "mre": "MRE, mean relative error"}
+    words |= {"nmed": "NMED", "mae": "MAE (LSB)", "wce": "WCE, worst-case error (LSB)", "wcre": "WCRE"}
+    return words.get(name, title.replace("_", " ").replace("um^2", "µm²"))
+
+
+def _scale(set_scale: Callable[..., None], values: Sequence[float]) -> None:
+    """Choose the scale of an axis."""
+    positive = [value for value in values if value > 0]
+    if not positive or math.log10(max(positive) / min(positive)) <= DECADES:
+        return
+    if min(values) > 0:
+        set_scale("log")
+    else:  # zeros have a place left of the least positive value
+        set_scale("symlog", linthresh=10.0 ** math.floor(math.log10(min(positive))), linscale=0.5)
+
+
+def _name(axes: Axes, front: Sequence[Circuit], points: tuple[list[float], list[float]]) -> None:
+    """Write names beside points of the front; circuits of the same two values share one."""
+    groups: dict[tuple[float, float], list[str]] = {}
+    for circuit, x, y in zip(front, *points, strict=True):
+        groups.setdefault((x, y), []).append(plain(circuit.name))
+    chosen = list(groups.items())
+    if len(chosen) > MAX_NAMED:
+        chosen = [chosen[round(i * (len(chosen) - 1) / (MAX_NAMED - 1))] for i in range(MAX_NAMED)]
+    for point, names in chosen:
+        text = names[0] if len(names) == 1 else f"{names[0]} +{len(names) - 1}"
+        axes.annotate(text, point, xytext=(5, 5), textcoords="offset points", fontsize=8, color="#333333", zorder=4)
