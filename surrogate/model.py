@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from multipliers.multiplier import MAX_TABLE_ENTRIES, Multiplier
 from multipliers.operands import OperandFormat
 from surrogate import basis
-from surrogate.basis import BasisFunction, FactorArray
+from surrogate.basis import BasisFunction, Constant, FactorArray
 from surrogate.certificate import Certificate
 from surrogate.errors import SurrogateError
 
@@ -177,14 +177,24 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Factors:
-    """A surrogate as two factor matrices: ``s(a, b) = sum_j left[a, j] * right[b, j]``.
+    """A surrogate as matrices: ``s(a, b) = sum_j left[a, j] * right[b, j] + additive_a[a] + additive_b[b]``.
 
     Terms that share a function are merged, so the number of columns is the number of matrix products that a layer
-    needs. Rows are in natural operand order; int64 where the surrogate is integer, else float64.
+    needs. A term with a constant factor is no product but a sum: over the lanes of a receptive field, ``additive_b``
+    of the weights is a constant of an output channel, ``additive_a`` of the activations one number that all output
+    channels share. Rows are in natural operand order; int64 where the surrogate is integer, else float64.
+
+    Attributes
+    ----------
+    left, right : ndarray, shapes (2**n, k) and (2**m, k)
+    additive_a, additive_b : ndarray, shapes (2**n,) and (2**m,), or None
+        None where there is no such part.
     """
 
     left: FactorArray
     right: FactorArray
+    additive_a: FactorArray | None = None
+    additive_b: FactorArray | None = None
 
     @property
     def n_products(self) -> int:
@@ -193,12 +203,24 @@ class Factors:
 
     @property
     def is_integer(self) -> bool:
-        """Whether both factors are int64."""
+        """Whether all parts are int64."""
         return self.left.dtype.kind == "i"
 
+    def as_products(self) -> Factors:
+        """Write the additive parts as products with a column of ones."""
+        left, right = self.left, self.right
+        if self.additive_a is not None:
+            left = np.column_stack([left, self.additive_a])
+            right = np.column_stack([right, np.ones(len(right), dtype=right.dtype)])
+        if self.additive_b is not None:
+            left = np.column_stack([left, np.ones(len(left), dtype=left.dtype)])
+            right = np.column_stack([right, self.additive_b])
+        return Factors(left, right)
+
     def product_bound(self) -> float:
-        """Largest ``sum_j abs(left[a, j] * right[b, j])`` over all pairs; a bound on it for wide operands."""
-        left, right = np.abs(self.left.astype(np.float64)), np.abs(self.right.astype(np.float64))
+        """Largest sum of the magnitudes of all that is added for one pair; a bound on it for wide operands."""
+        whole = self.as_products()
+        left, right = np.abs(whole.left.astype(np.float64)), np.abs(whole.right.astype(np.float64))
         if left.shape[0] * right.shape[0] <= 1 << 20:
             return float((left @ right.T).max(initial=0.0))
         return float((left.max(axis=0) * right.max(axis=0)).sum())
@@ -271,7 +293,7 @@ class Surrogate:
 
     @property
     def n_products(self) -> int:
-        """Number of matrix products that a layer needs, after merging terms that share a function."""
+        """Number of matrix products that a layer needs: terms that share a function are one, constant factors none."""
         return len(self._groups()[1])
 
     @property
@@ -313,14 +335,23 @@ class Surrogate:
                 )
             if self.is_integer:
                 _balance(ours[:, j], theirs[:, j])
-        return Factors(left, right)
+        constant = Constant()
+        of_a = [t.coefficient * t.a.tabulate(self.a) for t in self.terms if t.b == constant and t.a != constant]
+        of_b = [t.coefficient * t.b.tabulate(self.b) for t in self.terms if t.a == constant]
+        return Factors(
+            left,
+            right,
+            np.array(of_a, dtype=dtype).sum(axis=0) if of_a else None,
+            np.array(of_b, dtype=dtype).sum(axis=0) if of_b else None,
+        )
 
     def _groups(self) -> tuple[bool, dict[BasisFunction, list[Term]]]:
-        """Group terms by the operand with fewer distinct functions (True: by ``b``)."""
+        """Group terms without constant factors by the operand with fewer distinct functions (True: by ``b``)."""
+        products = [term for term in self.terms if Constant() not in (term.a, term.b)]
 
         def grouped(key: Callable[[Term], BasisFunction]) -> dict[BasisFunction, list[Term]]:
             groups: dict[BasisFunction, list[Term]] = {}
-            for term in self.terms:
+            for term in products:
                 groups.setdefault(key(term), []).append(term)
             return groups
 

@@ -178,6 +178,7 @@ def same_function(one: Surrogate, other: Surrogate) -> bool:
     With factor matrices ``L R'`` and ``M N'``, ``[L, -M] [R, N]'`` must vanish; it does where it does on rows that span
     those of ``[L, -M]``, so the table of all pairs is never made.
     """
-    left = np.hstack([one.factors().left, -other.factors().left])
-    right = np.hstack([one.factors().right, other.factors().right])
+    ours, theirs = one.factors().as_products(), other.factors().as_products()
+    left = np.hstack([ours.left, -theirs.left])
+    right = np.hstack([ours.right, theirs.right])
     return not (left[pivots(left.T)] @ right.T).any()

@@ -56,7 +56,7 @@ class SurrogateEngine(Engine):
             raise ConversionError("the surrogate is not certified; pass it through surrogate.certify first")
         if arithmetic not in ARITHMETIC_CHOICES:
             raise ConversionError(f"arithmetic must be one of {ARITHMETIC_CHOICES}, got {arithmetic!r}")
-        factors = surrogate.factors()
+        factors = surrogate.factors().as_products()
         left, right = torch.from_numpy(factors.left.copy()), torch.from_numpy(factors.right.copy())
         if activation_operand == "b":
             left, right = right, left

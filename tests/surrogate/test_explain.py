@@ -56,12 +56,12 @@ LABELS = [
 
 
 @pytest.mark.parametrize("label", LABELS)
-def test_equal_on_every_pair_with_as_many_products(label):
+def test_equal_on_every_pair_with_no_more_products(label):
     s = discover(multipliers.get(label))
     found = explain(s)
     a, b = s.a.values()[:, None], s.b.values()
     np.testing.assert_array_equal(found.surrogate(a, b), s(a, b))
-    assert found.surrogate.n_products == s.n_products
+    assert found.surrogate.n_products <= s.n_products
     assert found.surrogate.is_exact
     assert found.surrogate.certificate == s.certificate
     assert loads(dumps(found.surrogate)) == found.surrogate

@@ -41,8 +41,17 @@ def test_factors_give_the_same_table_with_no_more_products(s):
     assert factors.is_integer == s.is_integer or not s.terms
     table = s(s.a.values()[:, None], s.b.values())
     product = factors.left @ factors.right.T
+    if factors.additive_a is not None:
+        product = product + factors.additive_a[:, None]
+    if factors.additive_b is not None:
+        product = product + factors.additive_b
+    constants = sum(Constant() in (t.a, t.b) for t in s.terms)
+    assert (factors.additive_a is None and factors.additive_b is None) == (constants == 0)
+    assert s.n_products <= s.n_terms - constants
+    factors = factors.as_products()
     if s.is_integer:
         np.testing.assert_array_equal(product, table)
+        np.testing.assert_array_equal(factors.left @ factors.right.T, table)
         bound = (abs(factors.left).astype(object) @ abs(factors.right.T).astype(object)).max(initial=0)
         assert factors.product_bound() == pytest.approx(float(bound), rel=1e-12)
     else:
