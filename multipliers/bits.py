@@ -67,3 +67,19 @@ def nearest_power(x: IntArray) -> IntArray:
     """
     power = np.int64(1) << leading_one(x)
     return np.where(x == 0, 0, np.where(2 * x >= 3 * power, 2 * power, power))
+
+
+def antilogarithm(a: IntArray, b: IntArray, mantissas: IntArray, bits: int) -> IntArray:
+    """Mitchell's antilogarithm of the characteristics of ``a`` and ``b`` and a sum of mantissas, floored.
+
+    ``mantissas``, in ``[0, 2)``, has ``bits`` fraction bits. 0 where an operand is 0.
+
+    Examples
+    --------
+    >>> antilogarithm(np.array([4, 6]), np.array([2, 3]), np.array([0, 8]), 3)
+    array([ 8, 16])
+    """
+    one = np.int64(1) << bits
+    power = leading_one(a) + leading_one(b) - bits
+    product = np.where(mantissas < one, scale_floor(one + mantissas, power), scale_floor(mantissas, power + 1))
+    return np.where((a == 0) | (b == 0), 0, product)

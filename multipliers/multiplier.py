@@ -173,10 +173,13 @@ class Design(Multiplier):
     letters : mapping of str to str
         Parameter letter of the label to field name, in label order. A parameter that does not apply to an instance is
         None (its default) and absent from the label.
+    aliases : mapping of str to mapping
+        Other names of the family that `multipliers.get` reads, each with the fields that it fixes.
     """
 
     family: ClassVar[str]
     letters: ClassVar[dict[str, str]] = {}
+    aliases: ClassVar[dict[str, dict[str, int]]] = {}
 
     @property
     def name(self) -> str:

@@ -10,6 +10,7 @@ from multipliers.naming import parse_label
 from multipliers.operands import OperandFormat
 
 _FAMILIES: dict[str, type[Design]] = {}
+_ALIASES: dict[str, tuple[str, dict[str, int]]] = {}
 
 D = TypeVar("D", bound=type[Design])
 
@@ -19,6 +20,7 @@ def register(design: D) -> D:
     known = _FAMILIES.setdefault(design.family, design)
     if known is not design:
         raise ParameterError(f"the family {design.family!r} is taken by {known.__qualname__}; choose another name")
+    _ALIASES.update({alias: (design.family, fixed) for alias, fixed in design.aliases.items()})
     return design
 
 
@@ -47,7 +49,8 @@ def get(label: str) -> Design:
     Parameters
     ----------
     label : str
-        Such as ``"drum8u_k4"``, ``"bam8s_h0v3"`` or ``"exact8x4u"``; see `multipliers.naming`.
+        Such as ``"drum8u_k4"``, ``"bam8s_h0v3"`` or ``"exact8x4u"``; see `multipliers.naming`. A family may go by
+        another name, too: ``"dsm8u_k4"`` is ``"loba8u_v0k4"``.
 
     Raises
     ------
@@ -62,12 +65,13 @@ def get(label: str) -> Design:
     21632
     """
     parsed = parse_label(label)
-    if parsed.family not in _FAMILIES:
-        raise UnknownNameError.of("multiplier family", parsed.family, _FAMILIES)
-    letters = _FAMILIES[parsed.family].letters
+    family, fixed = _ALIASES.get(parsed.family, (parsed.family, {}))
+    if family not in _FAMILIES:
+        raise UnknownNameError.of("multiplier family", family, [*_FAMILIES, *_ALIASES])
+    letters = {letter: field for letter, field in _FAMILIES[family].letters.items() if field not in fixed}
     unknown = sorted(set(parsed.parameters) - set(letters))
     if unknown:
         takes = ", ".join(f"{letter} ({field})" for letter, field in letters.items()) or "none"
         raise ParameterError(f"{label!r}: {parsed.family} has no parameter {unknown[0]!r}; it takes {takes}")
     fields = {letters[letter]: value for letter, value in parsed.parameters.items()}
-    return create(parsed.family, parsed.a, parsed.b, **fields)
+    return create(family, parsed.a, parsed.b, **fixed, **fields)

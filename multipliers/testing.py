@@ -1,9 +1,10 @@
 """The contract of a multiplier as a battery of checks, for the package's own designs and for yours.
 
-from multipliers.testing import check_multiplier
+from multipliers.testing import check_multiplier, check_products
 
 def test_my_multiplier():
     check_multiplier(MyMultiplier(...))
+    check_products(MyMultiplier(...), my_slow_and_obvious_model)
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 import numpy as np
@@ -68,6 +69,41 @@ def check_multiplier(multiplier: Multiplier, *, picklable: bool = True) -> None:
         _check_design(multiplier)
 
 
+def check_products(multiplier: Multiplier, oracle: Callable[[int, int], int], *, max_pairs: int = 1 << 16) -> None:
+    """Check that a multiplier equals a model of two Python integers, product by product.
+
+    Parameters
+    ----------
+    multiplier : Multiplier
+        Any multiplier.
+    oracle : callable
+        From a value of ``a`` and a value of ``b``, Python integers, to the product.
+    max_pairs : int
+        Up to here all operand pairs are compared. Above, every pair of values at the ends of the formats and around 0,
+        and ``max_pairs`` random pairs, half of them uniform, half of operands of every size.
+
+    Raises
+    ------
+    AssertionError
+        With the first pair at which they differ, and both products.
+
+    Examples
+    --------
+    >>> check_products(multipliers.get("trunc8u_t3"), lambda a, b: (a - a % 8) * (b - b % 8))
+    """
+    if multiplier.n_pairs <= max_pairs:
+        a, b = (x.ravel() for x in np.meshgrid(multiplier.a.values(), multiplier.b.values(), indexing="ij"))
+    else:
+        a, b = _operands(multiplier, max_pairs)
+        order = np.arange(max_pairs)
+        a[:max_pairs:2] >>= (order % multiplier.a.bits)[::2]
+        b[:max_pairs:2] >>= (order // multiplier.a.bits % multiplier.b.bits)[::2]
+    for x, y, product in zip(a.tolist(), b.tolist(), multiplier(a, b).tolist(), strict=True):
+        expected = int(oracle(x, y))
+        if product != expected:
+            _fail(multiplier, f"the product of {x} and {y} is {product}, and {expected} by the oracle")
+
+
 def _fail(multiplier: object, clause: str) -> NoReturn:
     raise AssertionError(f"{getattr(multiplier, 'name', multiplier)!s}: {clause}")
 
@@ -82,9 +118,9 @@ def _equal(multiplier: Multiplier, clause: str, got: ArrayLike, expected: ArrayL
         _fail(multiplier, f"{clause}: {left[at]} where {right[at]} is expected, at index {at}")
 
 
-def _operands(m: Multiplier) -> tuple[IntArray, IntArray]:
+def _operands(m: Multiplier, n_pairs: int = N_PAIRS) -> tuple[IntArray, IntArray]:
     """Random pairs, and all pairs of the values at the ends of the formats and around 0."""
-    a, b = sample_pairs(m.a, m.b, N_PAIRS)
+    a, b = sample_pairs(m.a, m.b, n_pairs)
     corners = [
         np.array(sorted({v for v in (x.minimum, x.minimum + 1, -1, 0, 1, x.maximum) if x.minimum <= v <= x.maximum}))
         for x in (m.a, m.b)

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from multipliers.bits import fraction_bits, leading_one, scale_floor
+from multipliers.bits import antilogarithm, fraction_bits
 from multipliers.designs.signs import ComplementDesign, check_room
 from multipliers.operands import IntArray, OperandFormat
 from multipliers.registry import register
@@ -34,15 +34,18 @@ class _ApproximateAdder(ComplementDesign):
 
     @abstractmethod
     def _low_sum(self, x: IntArray, y: IntArray) -> IntArray:
-        """Return the low ``approximate_bits`` of the sum of two mantissas."""
+        """Return the low ``m = approximate_bits > 0`` bits of the sum of two mantissas, and the carry as bit ``m``."""
+
+    def _generated_carry(self, x: IntArray, y: IntArray) -> IntArray:
+        """Carry into bit ``m``: whether both bits ``m - 1`` are 1, at its place."""
+        return (x & y) >> (self.approximate_bits - 1) << self.approximate_bits & 1 << self.approximate_bits
 
     def _core(self, a: IntArray, b: IntArray) -> IntArray:
         x, y = (fraction_bits(v, self._fraction_bits) for v in (a, b))
         m = self.approximate_bits
         if m == 0:
             return antilogarithm(a, b, x + y, self._fraction_bits)
-        carry = (x & y) >> (m - 1) & 1
-        total = ((x >> m) + (y >> m) + carry) << m | self._low_sum(x, y)
+        total = (((x >> m) + (y >> m)) << m) + self._low_sum(x, y)
         return antilogarithm(a, b, total, self._fraction_bits)
 
 
@@ -95,7 +98,7 @@ class AlmostLogarithmicLOA(_ApproximateAdder):
         self._check()
 
     def _low_sum(self, x: IntArray, y: IntArray) -> IntArray:
-        return (x | y) & ((1 << self.approximate_bits) - 1)
+        return (x | y) & ((1 << self.approximate_bits) - 1) | self._generated_carry(x, y)
 
 
 @register
@@ -145,7 +148,61 @@ class AlmostLogarithmicSOA(_ApproximateAdder):
         self._check()
 
     def _low_sum(self, x: IntArray, y: IntArray) -> IntArray:
-        return np.full_like(x, (1 << self.approximate_bits) - 1)
+        return self._generated_carry(x, y) | ((1 << self.approximate_bits) - 1)
+
+
+@register
+@dataclass(frozen=True)
+class AlmostLogarithmicMAA3(_ApproximateAdder):
+    """Approximate logarithmic multiplier with approximate mirror adders of the third kind (ALM-MAA3).
+
+    As `AlmostLogarithmicLOA`, but the low ``m`` bits of the mantissas ``X`` and ``Y`` ripple through cells
+
+        carry_(i+1) = Y[i] or (X[i] and carry_i)      sum_i = not carry_(i+1)      carry_0 = 0
+
+    and ``c = carry_m``. The cell is an interpretation, from the text of the paper. Not commutative.
+
+    Parameters
+    ----------
+    a, b : OperandFormat
+        Up to 31 bits unsigned, 32 bits signed. ``X`` is the mantissa of ``a``.
+    approximate_bits : int
+        Low bits ``m`` of the mantissa adder, 0 (Mitchell) to ``max(n, m) - 1``. Label letter ``m``.
+    complement : int or None
+        Sign rule (`ComplementDesign`), 1 (as published) or 2; None where no operand is signed. Label letter ``c``.
+
+    Notes
+    -----
+    Error range: the mantissa sum errs by less than ``2**(m+1)`` units of ``2**-w``: two-sided; not exact at powers of
+    two.
+
+    Source: W. Liu, J. Xu, D. Wang, C. Wang, P. Montuschi, F. Lombardi, "Design and Evaluation of Approximate
+    Logarithmic Multipliers for Low Power Error-Tolerant Applications", IEEE TCAS-I 65(9), 2018.
+
+    Examples
+    --------
+    >>> m = AlmostLogarithmicMAA3(OperandFormat(8), OperandFormat(8), approximate_bits=5)
+    >>> m.name, int(m(200, 100)), int(m(9, 1)), int(m(1, 9))
+    ('almmaa8u_m5', 19328, 9, 10)
+    """
+
+    a: OperandFormat
+    b: OperandFormat
+    approximate_bits: int
+    complement: int | None = None
+
+    family = "almmaa"
+    letters: ClassVar[dict[str, str]] = {"m": "approximate_bits", "c": "complement"}
+
+    def __post_init__(self) -> None:
+        self._check()
+
+    def _low_sum(self, x: IntArray, y: IntArray) -> IntArray:
+        carry, total = np.zeros_like(x), np.zeros_like(x)
+        for i in range(self.approximate_bits):
+            carry = y >> i & 1 | x >> i & carry
+            total |= (1 - carry) << i
+        return total | carry << self.approximate_bits
 
 
 @register
@@ -201,14 +258,3 @@ class DynamicRangeLogarithmic(ComplementDesign):
     def _core(self, a: IntArray, b: IntArray) -> IntArray:
         w = self.kept_bits - 1
         return antilogarithm(a, b, (fraction_bits(a, w) | 1) + (fraction_bits(b, w) | 1) + 1, w)
-
-
-def antilogarithm(a: IntArray, b: IntArray, mantissas: IntArray, bits: int) -> IntArray:
-    """Mitchell's antilogarithm of the characteristics of ``a`` and ``b`` and a sum of mantissas, floored.
-
-    ``mantissas``, in ``[0, 2)``, has ``bits`` fraction bits. 0 where an operand is 0.
-    """
-    one = np.int64(1) << bits
-    power = leading_one(a) + leading_one(b) - bits
-    product = np.where(mantissas < one, scale_floor(one + mantissas, power), scale_floor(mantissas, power + 1))
-    return np.where((a == 0) | (b == 0), 0, product)

@@ -70,7 +70,8 @@ class MinimallyBiased(_Corrected):
     a, b : OperandFormat
         Up to 31 bits unsigned, 32 bits signed.
     dropped_bits : int
-        Mantissa bits ``t`` dropped, 0 to ``max(n, m) - 2`` (0 for 1-bit operands). Label letter ``t``.
+        Mantissa bits ``t`` dropped, 0 to ``max(n, m) - 2`` (0 for 1-bit operands), and at most 29, so that products of
+        32-bit operands fit int64. Label letter ``t``.
 
     Notes
     -----
@@ -98,7 +99,7 @@ class MinimallyBiased(_Corrected):
 
     def __post_init__(self) -> None:
         check_room(self)
-        self._check_parameter("dropped_bits", 0, max(self._fraction_bits - 1, 0))
+        self._check_parameter("dropped_bits", 0, min(max(self._fraction_bits - 1, 0), 29))
 
     def _core(self, a: IntArray, b: IntArray) -> IntArray:
         return self._antilogarithm(a, b, 5, guarded=True)

@@ -34,7 +34,7 @@ class LeadingOneBlocks(MagnitudeDesign):
         0 to 3. Label letter ``v``.
     kept_bits : int
         Block length ``k``, 1 to ``max(n, m)``. Label letter ``k``. LOBA0 is DSM-``k``, and the "truncated Mitchell" of
-        TorchApprox's HTP models.
+        TorchApprox's HTP models; `multipliers.get` reads ``dsm8u_k4`` as ``loba8u_v0k4``.
 
     Notes
     -----
@@ -62,6 +62,7 @@ class LeadingOneBlocks(MagnitudeDesign):
 
     family = "loba"
     letters: ClassVar[dict[str, str]] = {"v": "variant", "k": "kept_bits"}
+    aliases: ClassVar[dict[str, dict[str, int]]] = {"dsm": {"variant": 0}}
 
     def __post_init__(self) -> None:
         self._check_widths()

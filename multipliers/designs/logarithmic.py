@@ -11,8 +11,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from multipliers.bits import keep_leading_bits, leading_one
-from multipliers.designs.signs import ComplementDesign, MagnitudeDesign
+from multipliers.bits import antilogarithm, fraction_bits, keep_leading_bits, leading_one
+from multipliers.designs.signs import ComplementDesign, MagnitudeDesign, check_room
 from multipliers.operands import IntArray, OperandFormat
 from multipliers.registry import register
 
@@ -124,6 +124,66 @@ class TruncatedMitchell(ComplementDesign):
 
     def _core(self, a: IntArray, b: IntArray) -> IntArray:
         return logarithmic_product(keep_leading_bits(a, self.kept_bits), keep_leading_bits(b, self.kept_bits))
+
+
+@register
+@dataclass(frozen=True)
+class UnbiasedMitchell(ComplementDesign):
+    """Mitchell's multiplier on ``w`` leading bits of which the last is set (Mitch-w, unbiased).
+
+    With the mantissas ``X, Y`` truncated to ``w - 1`` fraction bits, ``S = (X or 1) + (Y or 1)``, and
+    ``N = max(n, m)``,
+
+        P = 2**(ka + kb) * (1 + S / 2**(w-1))        where S < 2**(w-1)
+        P = 2**(ka + kb + 1) * S / 2**(w-1)          otherwise
+        f(a, b) = 2**(N-w) * floor(P / 2**(N-w))
+
+    and 0 where an operand is 0. The ``N - w`` low bits of the decoder are wired to 0, which cuts only products below
+    ``2**N``: ``1 * 1`` gives 0. Commutative.
+
+    Parameters
+    ----------
+    a, b : OperandFormat
+        Up to 31 bits unsigned, 32 bits signed.
+    kept_bits : int
+        Leading bits ``w``, 3 to ``max(n, m)``, counting the leading one and the bit that is set: the generic of the
+        authors' VHDL. Label letter ``w``.
+    complement : int or None
+        Sign rule (`ComplementDesign`), 1 (as published) or 2; None where no operand is signed. Label letter ``c``.
+
+    Notes
+    -----
+    Error range: two-sided; ``1 + 2**(2-w)`` times the product at large powers of two, -100 % for small products.
+
+    Source: the VHDL of M. S. Kim, A. A. Del Barrio, L. T. Oliveira, R. Hermida, N. Bagherzadeh, "Efficient Mitchell's
+    Approximate Log Multipliers for Convolutional Neural Networks", IEEE Trans. Computers 68(5), 2019. Their Verilog is
+    `TruncatedMitchell`.
+
+    Examples
+    --------
+    >>> m = UnbiasedMitchell(OperandFormat(8), OperandFormat(8), kept_bits=4)
+    >>> m.name, int(m(200, 100)), int(m(64, 64)), int(m(1, 1))
+    ('mitchwu8u_w4', 20480, 5120, 0)
+    """
+
+    a: OperandFormat
+    b: OperandFormat
+    kept_bits: int
+    complement: int | None = None
+
+    family = "mitchwu"
+    letters: ClassVar[dict[str, str]] = {"w": "kept_bits", "c": "complement"}
+
+    def __post_init__(self) -> None:
+        check_room(self)
+        self._check_parameter("kept_bits", 3, max(self.a.bits, self.b.bits))
+        self._check_complement()
+
+    def _core(self, a: IntArray, b: IntArray) -> IntArray:
+        bits = self.kept_bits - 1
+        product = antilogarithm(a, b, (fraction_bits(a, bits) | 1) + (fraction_bits(b, bits) | 1), bits)
+        dropped = max(self.a.bits, self.b.bits) - self.kept_bits
+        return product >> dropped << dropped
 
 
 def logarithmic_product(a: IntArray, b: IntArray) -> IntArray:

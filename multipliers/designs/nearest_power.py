@@ -51,6 +51,7 @@ class ImprovedLogarithmic(MagnitudeDesign):
     b: OperandFormat
 
     family = "implm"
+    aliases: ClassVar[dict[str, dict[str, int]]] = {"ilmea": {}}
 
     def __post_init__(self) -> None:
         check_room(self)

@@ -56,7 +56,7 @@ def test_create_with_wrong_fields(fields):
     ("label", "error", "message"),
     [
         ("nonsense", ParameterError, "is not a multiplier label"),
-        ("zzz8u", UnknownNameError, "unknown multiplier family 'zzz'; known: .*bam, .*drum"),
+        ("zzz8u", UnknownNameError, r"unknown multiplier family 'zzz'; known: .*bam, .*, \.\.\."),
         ("mitchel8u", UnknownNameError, "did you mean 'mitchell'"),
         ("drum8u", ParameterError, "takes the parameters"),
         ("exact8u_k3", ParameterError, "exact has no parameter 'k'; it takes none"),
