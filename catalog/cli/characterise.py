@@ -136,9 +136,9 @@ def _write_report(target: Path, spec: str, multiplier: Multiplier, found: Charac
     from catalog.report.evidence import header_compared, header_costs
 
     entry, source = _entry(found), Path(spec)
-    printed, where = (), f"header of {source.name}"
-    if source.suffix.lower() in LANGUAGES and source.is_file():
-        printed = read_figures(source.read_text(encoding="utf-8", errors="replace"))
+    has_header = source.suffix.lower() in LANGUAGES and source.is_file()
+    printed = read_figures(source.read_text(encoding="utf-8", errors="replace")) if has_header else ()
+    where = f"header of {source.name}"
     write_report(
         found,
         target,

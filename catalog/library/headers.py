@@ -81,13 +81,27 @@ def costs_of(sources: Sequence[Source]) -> dict[str, float]:
     """
     costs: dict[str, float] = {}
     for source in in_order(sources):
-        for figure in source.figures:
-            cost = _COSTS.get(figure.name)
-            if cost is not None and figure.unit in _COST_UNITS[cost]:
-                costs.setdefault(cost, float(figure.value) * _COST_UNITS[cost][figure.unit])
+        for cost, value in published_costs(source.figures).items():
+            costs.setdefault(cost, value)
         for cost, count in (("gates", source.gates), ("depth", source.depth)):
             if count is not None:
                 costs.setdefault(cost, float(count))
+    return costs
+
+
+def published_costs(figures: Iterable[Figure]) -> dict[str, float]:
+    """Return the hardware costs among the figures of a header, in the units of `catalog.circuit.COSTS`.
+
+    Examples
+    --------
+    >>> published_costs([Figure("PDK45_PWR", "0.5", "mW"), Figure("EP%", "12.5", "")])
+    {'power': 0.5}
+    """
+    costs: dict[str, float] = {}
+    for figure in figures:
+        cost = _COSTS.get(figure.name)
+        if cost is not None and figure.unit in _COST_UNITS[cost]:
+            costs.setdefault(cost, float(figure.value) * _COST_UNITS[cost][figure.unit])
     return costs
 
 
