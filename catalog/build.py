@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from catalog.catalog import Entry, FloatEntry, entries, float_entries
+from catalog.catalog import Entry, FloatEntry, families
 from catalog.designs_page import designs_page
 from catalog.measure import Progress, measure_all
 from catalog.measured import Measured, MeasurementError, dump, parse
@@ -26,8 +26,7 @@ MEASURED, PAGE = CATALOG / "measured.json", CATALOG.parent / "docs" / "designs.m
 
 def known_entries() -> dict[str, Entry | FloatEntry]:
     """Return what is measured, by label."""
-    chosen: list[Entry | FloatEntry] = [*entries(), *float_entries()]
-    return {entry.label: entry for entry in chosen}
+    return {entry.label: entry for family in families() for entry in family.members}
 
 
 def rounded(found: Mapping[str, Measured]) -> dict[str, Measured]:

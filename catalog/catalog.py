@@ -195,6 +195,11 @@ class Family:
     entries: tuple[Entry, ...]
     floating: tuple[FloatEntry, ...] = ()
 
+    @property
+    def members(self) -> tuple[Entry | FloatEntry, ...]:
+        """Every entry, those of floating-point multipliers last."""
+        return (*self.entries, *self.floating)
+
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Family:
         """Read what a file of ``entries/`` holds; unknown and missing fields are errors."""

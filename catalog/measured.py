@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
-from catalog.catalog import Entry, Family, Figure, families
+from catalog.catalog import Entry, Family, Figure, FloatEntry, families
 from catalog.circuit import Circuit
 from catalog.quantities import METRICS
 from multipliers.accumulator import ErrorMetrics
@@ -112,6 +112,7 @@ class FloatMeasurement:
 
 
 Measured = Measurement | FloatMeasurement
+M = TypeVar("M", Measurement, FloatMeasurement)
 
 
 def dump(found: Mapping[str, Measured]) -> bytes:
@@ -174,8 +175,16 @@ def measurement(entry: Entry) -> Measurement:
     >>> found.metrics.comparison, found.n_exact_products
     ('exhaustive', 1)
     """
-    found = measurements().get(entry.label)
-    if not isinstance(found, Measurement) or found.check != entry.check:
+    return _valid(measurements().get(entry.label), entry, Measurement)
+
+
+def float_measurement(entry: FloatEntry) -> FloatMeasurement:
+    """Return the stored measurement of a floating-point entry; see `measurement`."""
+    return _valid(measurements().get(entry.label), entry, FloatMeasurement)
+
+
+def _valid(found: Measured | None, entry: Entry | FloatEntry, kind: type[M]) -> M:
+    if not isinstance(found, kind) or found.check != entry.check:
         what = "there is no stored measurement" if found is None else "the stored measurement is that of other products"
         raise MeasurementError(f"{entry.label}: {what}; measure what has changed with python -m catalog.build")
     return found

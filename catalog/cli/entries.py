@@ -1,101 +1,91 @@
-"""``axsurrogate catalog``: the named multipliers."""
+"""``axsurrogate catalog``: the named multipliers, and the circuits of the user's library."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterable
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from catalog.cli.arguments import Json
-from catalog.cli.console import number, print_json, print_line
-from catalog.cli.figures import print_figures
+from catalog.cli.console import number, percent, plain, print_json, print_line
+from catalog.cli.describe import entry_dict, show
 from catalog.cli.grid import Grid
+from catalog.cli.import_ import import_
+from catalog.cli.pareto import pareto
+from catalog.cli.search import search
+from catalog.cli.selection import LibraryFile, library_circuits
 
 if TYPE_CHECKING:
-    from catalog import Entry, Family
+    from catalog import Circuit, Family
 
-app = typer.Typer(name="catalog", help="The named multipliers and their published figures.", no_args_is_help=True)
+app = typer.Typer(name="catalog", help="The named multipliers, and the circuits of your library.", no_args_is_help=True)
+app.command("search")(search)
+app.command("pareto")(pareto)
+app.command("show")(show)
+app.command("import")(import_)
+
+_COLUMNS = ("name", "operands", "MRE", "NMED", "products", "published figures", "the same circuit as")
+_TEXT = frozenset({0, 1, len(_COLUMNS) - 1})
 
 
 @app.command("list")
 def list_entries(
     family: Annotated[str | None, typer.Option(metavar="FAMILY", help="Only this family, such as drum.")] = None,
+    library: LibraryFile = None,
     json: Json = False,
 ) -> None:
-    """List the multipliers of the catalog."""
+    """List the multipliers of the catalog by family, then the circuits of the user's library by release.
+
+    Products are the ordinary matrix products that simulate a multiplier exactly.
+    """
     import catalog
-
-    chosen = catalog.families() if family is None else (_family(family),)
-    if json:
-        print_json([_as_dict(f, entry) for f in chosen for entry in f.entries])
-        return
-    names = [("", n) for n in ("label", "operands", "published figures", "the same circuit as")]
-    for f in chosen:
-        grid = Grid(f"{f.family}: {f.title}", names, frozenset({0, 1, 3}))
-        for entry in f.entries:
-            grid.rows.append((entry.label, _operands(entry), number(len(entry.figures)), "; ".join(entry.same_as)))
-        grid.print()
-        print_line("")
-
-
-@app.command("show")
-def show_entry(
-    label: Annotated[str, typer.Argument(metavar="LABEL", help="Such as drum8u_k4, or a family.", show_default=False)],
-    json: Json = False,
-) -> None:
-    """Show one multiplier of the catalog, or a family: definition, source, check value, published figures."""
-    import catalog
-
-    by_family = {family.family: family for family in catalog.families()}
-    if label in by_family:
-        family, chosen = by_family[label], None
-    else:
-        chosen = catalog.entry(label)
-        family = next(f for f in by_family.values() if chosen in f.entries)
-    if json:
-        print_json(
-            [_as_dict(family, entry) for entry in family.entries] if chosen is None else _as_dict(family, chosen)
-        )
-        return
-    about = Grid("", [("", ""), ("", "")], frozenset({0, 1}))
-    if chosen is not None:
-        about.rows += [("label", chosen.label), ("operands", _operands(chosen))]
-    about.rows += [
-        ("family", f"{family.family}: {family.title}"),
-        ("definition", family.definition),
-        ("signs", family.sign_rule),
-        ("source", family.source),
-    ]
-    if chosen is None:
-        about.rows.append(("entries", ", ".join(entry.label for entry in family.entries)))
-    else:
-        about.rows.append(("check value", chosen.check))
-        if chosen.same_as:
-            about.rows.append(("the same as", "; ".join(chosen.same_as)))
-    about.print()
-    if chosen is not None and chosen.figures:
-        print_line("")
-        print_figures(chosen.figures)
-
-
-def _family(name: str) -> Family:
-    import catalog
+    from catalog.frame import record
     from multipliers.errors import UnknownNameError
 
-    known = {family.family: family for family in catalog.families()}
-    if name not in known:
-        raise UnknownNameError.of("family", name, known)
-    return known[name]
+    circuits = library_circuits(library)
+    known = {f.family: f for f in catalog.families()}
+    if family is not None:
+        if family not in known and family not in {c.family for c in circuits}:
+            raise UnknownNameError.of("family", family, {*known, *(c.family for c in circuits)})
+        known = {name: f for name, f in known.items() if name == family}
+        circuits = [c for c in circuits if c.family == family]
+    if json:
+        entries = [entry_dict(f, entry) for f in known.values() for entry in f.members]
+        print_json([*entries, *(record(circuit) for circuit in circuits)])
+        return
+    for f in known.values():
+        _family(f).print()
+        print_line("")
+    for origin, group in groupby(circuits, key=lambda circuit: circuit.origin):
+        _release(origin, group).print()
+        print_line("")
 
 
-def _operands(entry: Entry) -> str:
-    from multipliers.naming import parse_label
+def _family(family: Family) -> Grid:
+    from catalog.measured import circuit_of, float_measurement, measurement
+    from catalog.quantities import text_of
 
-    label = parse_label(entry.label)
-    return f"{label.a} x {label.b}"
+    grid = Grid(f"{family.family}: {family.title}", [("", name) for name in _COLUMNS], _TEXT)
+    for entry in family.entries:
+        circuit = circuit_of(family, entry, measurement(entry))
+        metrics = (percent(circuit.metrics["mre"]), text_of(circuit, "nmed"), text_of(circuit, "terms"))
+        about = (entry.label, f"{circuit.a} x {circuit.b}")
+        grid.rows.append((*about, *metrics, number(len(entry.figures)), "; ".join(entry.same_as)))
+    for floating in family.floating:
+        mre = percent(float_measurement(floating).metrics.mre)
+        grid.rows.append((floating.label, "floating point", mre, "", "", number(len(floating.figures)), ""))
+    return grid
 
 
-def _as_dict(family: Family, entry: Entry) -> dict[str, Any]:
-    about = {"family": family.family, "title": family.title, "definition": family.definition}
-    return {**asdict(entry), **about, "sign_rule": family.sign_rule, "source": family.source}
+def _release(origin: str, circuits: Iterable[Circuit]) -> Grid:
+    from catalog.quantities import text_of
+
+    grid = Grid(plain(origin), [("", name) for name in _COLUMNS], _TEXT)
+    for circuit in circuits:
+        metrics = (percent(circuit.metrics["mre"]), text_of(circuit, "nmed"), text_of(circuit, "terms"))
+        grid.rows.append(
+            (plain(circuit.name), f"{circuit.a} x {circuit.b}", *metrics, number(len(circuit.published)), "")
+        )
+    return grid

@@ -14,11 +14,16 @@ if TYPE_CHECKING:
 _STATUSES = {"V": "", "R": " (recalled from the source)", "A": " (analytic)"}
 
 
-def print_figures(figures: Sequence[Figure], measured: Sequence[float] | None = None, heading: str = "") -> None:
-    """Print figures, with what was measured in their units under ``heading`` if given."""
+def print_figures(
+    figures: Sequence[Figure],
+    measured: Sequence[float] | None = None,
+    heading: str = "",
+    verdicts: Sequence[str] | None = None,
+) -> None:
+    """Print figures, with what was measured in their units under ``heading`` if given, and verdicts on them."""
     names = ["metric", "published", "unit", "source"]
     if measured is not None:
-        names[2:2] = [heading, "agrees"]
+        names[2:2] = [heading, "agrees" if verdicts is None else "verdict"]
     text = frozenset(i for i, name in enumerate(names) if name not in ("published", heading))
     grid = Grid("Published figures", [("", name) for name in names], text)
     sources: dict[str, int] = {}
@@ -26,7 +31,10 @@ def print_figures(figures: Sequence[Figure], measured: Sequence[float] | None = 
         source = figure.source + (f"; {figure.note}" if figure.note else "") + _STATUSES[figure.status]
         row = [figure.metric, figure.value, figure.unit, f"[{sources.setdefault(source, len(sources) + 1)}]"]
         if measured is not None:
-            row[2:2] = [number(measured[i]), number(agrees(figure, measured[i]))]
+            row[2:2] = [
+                number(measured[i]),
+                number(agrees(figure, measured[i])) if verdicts is None else verdicts[i],
+            ]
         grid.rows.append(row)
     grid.print()
     Grid("", [("", ""), ("", "")], frozenset({0, 1}), [(f"[{n}]", source) for source, n in sources.items()]).print()
