@@ -29,7 +29,8 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | Callable[[Binar
     Raises
     ------
     OSError
-        If there is no such folder, ``path`` is a folder, or it cannot be written; nothing is left behind.
+        If there is no such folder, ``path`` is a folder, or it cannot be written, for example because the disk is full;
+        it names ``path``. What was there is unchanged, and nothing else is left behind.
     """
     path = Path(path)
     if not path.parent.is_dir():
@@ -46,8 +47,11 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | Callable[[Binar
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError) and error.filename in (None, str(temporary)):
+            reason = error.strerror or str(error)  # NumPy's own errors have no number
+            raise OSError(error.errno or errno.EIO, f"cannot be written: {reason}", str(path)) from error
         raise
     return path

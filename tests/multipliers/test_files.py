@@ -1,5 +1,8 @@
 """Files appear whole or not at all."""
 
+import errno
+import os
+
 import pytest
 
 from multipliers.files import write_atomically
@@ -44,3 +47,25 @@ def test_long_names_fit(tmp_path):
     path = tmp_path / ("n" * 250)
     write_atomically(path, b"x")
     assert listing(tmp_path) == [path.name]
+
+
+def test_a_full_disk_is_named_with_the_file(tmp_path, monkeypatch):
+    path = tmp_path / "data.bin"
+    path.write_bytes(b"old")
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="cannot be written: No space left on device") as caught:
+        write_atomically(path, b"new")
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(path))
+    assert path.read_bytes() == b"old"
+    assert listing(tmp_path) == ["data.bin"]
+
+
+def test_errors_of_other_files_keep_their_name(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        write_atomically(tmp_path / "data.bin", lambda file: file.write((tmp_path / "input").read_bytes()))
+    assert caught.value.filename == str(tmp_path / "input")
+    assert listing(tmp_path) == []
