@@ -15,9 +15,8 @@ from multipliers.errors import ParameterError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-MAX_NAMED = 24
-"""Most points of the front that are named in the picture; of more, evenly spaced ones and both ends."""
+    from matplotlib.text import Annotation
+    from matplotlib.transforms import Bbox
 
 DECADES = 1.0
 """An axis is logarithmic where its positive values span more powers of ten than this."""
@@ -29,9 +28,9 @@ _FRONT, _OTHERS, _LINE = "#D55E00", "#0072B2", "#E69F00"
 def pareto_figure(circuits: Iterable[Circuit], metric: str, cost: str, title: str = "") -> Figure:
     """Scatter of circuits: cost to the right, metric upwards, both the less the better.
 
-    The front is joined by steps, above and to the right of which a circuit is no better than one of the front, and its
-    circuits are named. Axes are logarithmic where values span more than a power of ten, and linear near 0 if there are
-    zeros (`symlog`). Circuits of which either is not known are left out.
+    The front is joined by steps, above and to the right of which a circuit is no better than one of the front. Its
+    circuits are named, but for names that would cover another. Axes are logarithmic where values span more than a power
+    of ten, and linear near 0 if there are zeros (`symlog`). Circuits of which either is not known are left out.
 
     Parameters
     ----------
@@ -61,19 +60,32 @@ def pareto_figure(circuits: Iterable[Circuit], metric: str, cost: str, title: st
     best = _points(front, first.name, second.name)
     for set_scale, values in ((axes.set_xscale, points[0]), (axes.set_yscale, points[1])):
         _scale(set_scale, values)
-    axes.scatter(*points, s=22, color=_OTHERS, alpha=0.55, linewidth=0, label=f"{len(known)} circuits", zorder=2)
-    axes.step(*best, where="post", color=_LINE, linewidth=1.4, alpha=0.9, zorder=1)
-    axes.scatter(*best, s=46, color=_FRONT, edgecolor="white", linewidth=0.8, label=f"front: {len(front)}", zorder=3)
-    _name(axes, front, best)
+    best_ids = {id(circuit) for circuit in front}
+    others = [circuit for circuit in known if id(circuit) not in best_ids]
+    axes.scatter(
+        *_points(others, first.name, second.name),
+        s=22,
+        color=_OTHERS,
+        alpha=0.5,
+        linewidth=0,
+        label=f"{len(others)} other circuits",
+        zorder=2,
+    )
+    axes.step(*best, where="post", color=_LINE, linewidth=1.4, zorder=1)
+    axes.scatter(
+        *best, s=44, color=_FRONT, edgecolor="white", linewidth=0.8, label=f"{len(front)} of the front", zorder=3
+    )
+    axes.margins(0.05)
+    names = _name(axes, front, best)
     axes.set_xlabel(_label(first.name, first.title))
     axes.set_ylabel(_label(second.name, second.title))
     axes.grid(True, which="major", linewidth=0.4, alpha=0.6)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    axes.legend(loc="upper right", frameon=False)
-    axes.margins(0.06)
-    figure.suptitle(title or f"{second.name} against {first.name}")
+    figure.suptitle(title or f"Pareto front of {second.name} and {first.name}", x=0.01, ha="left", weight="bold")
+    figure.legend(loc="outside upper right", ncols=2, frameon=False)
+    _thin_out(figure, names)
     return figure
 
 
@@ -98,14 +110,32 @@ def _scale(set_scale: Callable[..., None], values: Sequence[float]) -> None:
         set_scale("symlog", linthresh=10.0 ** math.floor(math.log10(min(positive))), linscale=0.5)
 
 
-def _name(axes: Axes, front: Sequence[Circuit], points: tuple[list[float], list[float]]) -> None:
+def _name(axes: Axes, front: Sequence[Circuit], points: tuple[list[float], list[float]]) -> list[Annotation]:
     """Write names beside points of the front; circuits of the same two values share one."""
     groups: dict[tuple[float, float], list[str]] = {}
     for circuit, x, y in zip(front, *points, strict=True):
         groups.setdefault((x, y), []).append(plain(circuit.name))
-    chosen = list(groups.items())
-    if len(chosen) > MAX_NAMED:
-        chosen = [chosen[round(i * (len(chosen) - 1) / (MAX_NAMED - 1))] for i in range(MAX_NAMED)]
-    for point, names in chosen:
-        text = names[0] if len(names) == 1 else f"{names[0]} +{len(names) - 1}"
-        axes.annotate(text, point, xytext=(5, 5), textcoords="offset points", fontsize=8, color="#333333", zorder=4)
+    return [
+        axes.annotate(
+            names[0] if len(names) == 1 else f"{names[0]} +{len(names) - 1}",
+            point,
+            xytext=(5, 4),
+            textcoords="offset points",
+            fontsize=8,
+            color="#333333",
+            zorder=4,
+        )
+        for point, names in groups.items()
+    ]
+
+
+def _thin_out(figure: Figure, names: Sequence[Annotation]) -> None:
+    """Hide names that would cover others; those of both ends stay."""
+    figure.draw_without_rendering()  # where text lies is known once the layout is
+    shown: list[Bbox] = []
+    for name in (*names[:1], *names[:0:-1]):
+        box = name.get_window_extent()
+        if any(box.overlaps(other) for other in shown):
+            name.set_visible(False)
+        else:
+            shown.append(box)
