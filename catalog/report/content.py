@@ -61,6 +61,8 @@ def _interval(interval: Any, unit: str) -> str:
     if interval.method == "bound":
         return "or more" if math.isinf(interval.high) else "or less"
     low, high = (quantity(end, unit)[0] for end in (interval.low, interval.high))
+    if low == high and unit == "share":  # nearly none or nearly all: digits that matter come later
+        low, high = (f"{100 * end:.8g} %" for end in (interval.low, interval.high))
     return f"{low} to {high}"
 
 

@@ -14,6 +14,7 @@ from multipliers.multiplier import Multiplier
 
 if TYPE_CHECKING:
     from catalog.library.records import Figure as Printed
+    from multipliers.netlist.library import Library
 
 
 class Published(NamedTuple):
@@ -95,23 +96,40 @@ def header_costs(figures: Sequence[Printed], source: str) -> tuple[Cost, ...]:
     return tuple(Cost(name, value, COSTS[name], source) for name, value in published_costs(figures).items())
 
 
-def netlist_costs(multiplier: Multiplier) -> tuple[Cost, ...]:
-    """Count gates and logic depth of a multiplier that is given by a netlist; nothing of any other.
+def netlist_costs(multiplier: Multiplier, library: Library | None = None) -> tuple[Cost, ...]:
+    """Count gates, levels and cells of a multiplier that is given by a netlist; nothing of any other.
+
+    Parameters
+    ----------
+    multiplier : Multiplier
+        What to count.
+    library : Library, optional
+        The library of standard cells that the netlist is mapped to: its area is summed up, too.
+
+    Raises
+    ------
+    NetlistError
+        If the netlist holds gates that are no cells of the library.
 
     Examples
     --------
     >>> from multipliers.netlist import Circuit, Gate, NetlistMultiplier, Port
     >>> circuit = Circuit("and", (Port("A", (2,)), Port("B", (3,))), (Port("O", (4,)),), (Gate("and", (2, 3)),))
-    >>> [(cost.quantity, cost.value) for cost in netlist_costs(NetlistMultiplier(circuit, "1u"))]
+    >>> [(row.quantity, row.value) for row in netlist_costs(NetlistMultiplier(circuit, "1u"))]
     [('gates', 1), ('depth', 1), ('gates: and', 1)]
     """
     from multipliers.netlist import NetlistMultiplier
+    from multipliers.netlist.library import cost
 
     if not isinstance(multiplier, NetlistMultiplier):
         return ()
-    circuit, source = multiplier.circuit, "counted in the netlist"
-    kinds = (Cost(f"gates: {kind}", n, "", source) for kind, n in circuit.counts.items())
-    return (Cost("gates", circuit.n_gates, "", source), Cost("depth", circuit.depth, "gates", source), *kinds)
+    found, source = cost(multiplier.circuit, library), "counted in the netlist"
+    rows = [Cost("gates", found.n_gates, "", source), Cost("depth", found.depth, "gates", source)]
+    if library is not None and found.area is not None:
+        rows.insert(0, Cost("area", found.area, "as in the library", f"cells of {library.name}"))
+    if found.cells:
+        return (*rows, *(Cost(f"cells: {name}", n, "", source) for name, n in found.cells.items()))
+    return (*rows, *(Cost(f"gates: {kind}", n, "", source) for kind, n in found.gates.items()))
 
 
 def meanings(published: Sequence[Published]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from catalog.report import charts, content
 from catalog.report.evidence import Cost, Published, meanings, netlist_costs
 from catalog.report.surface import Surface, measure_surface
-from catalog.report.typeset import number
+from catalog.report.typeset import number, unit
 from catalog.report.words import sentences
 from catalog.text import plain
 from multipliers.characterise import Characterisation
@@ -27,6 +27,7 @@ from multipliers.plot import drawn_edges
 
 if TYPE_CHECKING:
     from catalog.catalog import Family
+    from multipliers.netlist.library import Library
 
 SECTIONS = (
     ("summary", "Summary"),
@@ -51,6 +52,7 @@ def write_report(
     multiplier: Multiplier | None = None,
     published: Sequence[Published] = (),
     costs: Sequence[Cost] = (),
+    library: Library | None = None,
     design: Family | None = None,
 ) -> Path:
     """Write the report of a multiplier as one HTML page; see `render_report`.
@@ -61,10 +63,12 @@ def write_report(
     ------
     OSError
         If it cannot be written.
-    ParameterError
+    ParameterError, NetlistError
         As for `render_report`.
     """
-    page = render_report(characterisation, multiplier=multiplier, published=published, costs=costs, design=design)
+    page = render_report(
+        characterisation, multiplier=multiplier, published=published, costs=costs, library=library, design=design
+    )
     return write_atomically(path, page.encode())
 
 
@@ -74,6 +78,7 @@ def render_report(
     multiplier: Multiplier | None = None,
     published: Sequence[Published] = (),
     costs: Sequence[Cost] = (),
+    library: Library | None = None,
     design: Family | None = None,
 ) -> str:
     """Return the report of a multiplier as one HTML page.
@@ -92,6 +97,8 @@ def render_report(
         Published figures beside the measured ones, from `catalog.report.evidence`.
     costs : sequence of Cost, optional
         Hardware costs, beside those counted in the netlist.
+    library : Library, optional
+        Standard cells that the netlist is mapped to (`multipliers.readers.liberty.read_liberty`): its area is shown.
     design : Family, optional
         Family of the catalog that defines the multiplier: its source is cited.
 
@@ -99,6 +106,8 @@ def render_report(
     ------
     ParameterError
         If ``multiplier`` has other operand formats or other products than those that were characterised.
+    NetlistError
+        If the netlist holds gates that are no cells of ``library``.
 
     Examples
     --------
@@ -116,21 +125,21 @@ def render_report(
     c = characterisation
     if multiplier is not None:
         _check_same(c, multiplier)
-        costs = (*netlist_costs(multiplier), *costs)
+        costs = (*netlist_costs(multiplier, library), *costs)
     surface = None if multiplier is None else measure_surface(multiplier)
-    library, style, script = get_plotlyjs(), _part("page.css"), _part("page.js")
+    plotly, style, script = get_plotlyjs(), _part("page.css"), _part("page.js")
     environment = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
     return environment.from_string(_part("page.html")).render(
         _texts(c, surface),
-        published=[{**row._asdict(), "measured": number(row.measured)} for row in published],
+        published=[{**row._asdict(), "measured": number(row.measured), "unit": unit(row.unit)} for row in published],
         meanings=meanings(published),
-        costs=[{**cost._asdict(), "value": number(cost.value)} for cost in costs],
+        costs=[{**cost._asdict(), "value": number(cost.value), "unit": unit(cost.unit)} for cost in costs],
         design=design,
         sections=SECTIONS,
         style=Markup(style),
         script=Markup(script),
-        script_hashes=Markup(" ".join(f"'sha256-{_digest(text)}'" for text in (library, script))),
-        plotly=_packed(library),
+        script_hashes=Markup(" ".join(f"'sha256-{_digest(text)}'" for text in (plotly, script))),
+        plotly=_packed(plotly),
         charts=_packed(json.dumps(_charts(c, surface), allow_nan=False, sort_keys=True)),
     )
 

@@ -1,4 +1,4 @@
-"""Numbers as they are set in print: those of `catalog.text`, with minus signs and powers of ten."""
+"""Numbers and units as they are set in print: those of `catalog.text`, with minus signs and powers."""
 
 from __future__ import annotations
 
@@ -43,6 +43,17 @@ def power(exponent: int) -> str:
     '10⁻³'
     """
     return "10" + str(exponent).translate(SUPERSCRIPTS)
+
+
+def unit(name: str) -> str:
+    """Write a unit.
+
+    Examples
+    --------
+    >>> unit("um^2"), unit("% of 2^(n+m)")
+    ('µm²', '% of 2^(n+m)')
+    """
+    return name.replace("um^2", "µm²").replace("LSB^2", "LSB²")
 
 
 def _typeset(written: str) -> str:

@@ -53,10 +53,8 @@ def _bias(c: Characterisation) -> list[str]:
         return [*said, "Every product is off by the same amount, which one constant corrects."]
     length = (m.sd / m.mean_error) ** 2
     if length < 1e6:
-        said.append(
-            f"The bias outweighs the random error (SD {number(m.sd)} LSB) in dot products longer than "
-            f"{number(max(1, round(length)))}."
-        )
+        these = f"longer than {number(int(length))}" if length >= 1 else "of any length"
+        said.append(f"The bias outweighs the random error (SD {number(m.sd)} LSB) in dot products {these}.")
     else:
         said.append(f"Against the random error (SD {number(m.sd)} LSB) the bias is negligible.")
     return said

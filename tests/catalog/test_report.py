@@ -21,7 +21,7 @@ from catalog.report.surface import DRAWN_PER_BLOCK, N_BLOCKS, measure_surface
 from catalog.report.words import sentences
 from multipliers.accumulator import ErrorMetrics
 from multipliers.characterise import characterise
-from multipliers.errors import ParameterError
+from multipliers.errors import NetlistError, ParameterError
 from multipliers.multiplier import Multiplier
 from multipliers.structure import Structure
 
@@ -337,6 +337,8 @@ def test_sampled_figures_are_labelled_and_carry_their_intervals():
     interval = c.metrics.intervals["mean_error"]
     assert f"{typeset.number(interval.low)} to {typeset.number(interval.high)}" in page.text
     assert "or more" in page.text
+    interval = c.metrics.intervals["error_probability"]
+    assert f"{100 * interval.low:.8g} % to {100 * interval.high:.8g} %" in page.text
     assert "not contradicted" in page.text  # the largest relative error is analytic, the sample's is smaller
     assert "random 256 × 256 part" in page.text
     assert "holds” says only" in page.text
@@ -409,6 +411,20 @@ def test_a_sample_without_errors_proves_nothing():
     text = " ".join(sentences(characterise(multipliers.get("exact16u"), sample=1000)))
     assert "does not prove it exact" in text
     assert "It is exact" not in text
+
+
+def test_area_of_a_mapped_netlist():
+    from multipliers.netlist import Circuit, Gate, NetlistMultiplier, Port
+    from multipliers.netlist.library import Library, LibraryCell
+
+    gates = (Gate("and", (2, 3), cell="AND2X1"),)
+    circuit = Circuit("and", (Port("A", (2,)), Port("B", (3,))), (Port("O", (4,)),), gates)
+    m, library = NetlistMultiplier(circuit, "1u"), Library("tiny", {"AND2X1": LibraryCell("AND2X1", 2.35)})
+    text = Page(render_report(characterise(m), multiplier=m, library=library)).text
+    assert "area 2.35 as in the library cells of tiny" in text
+    assert "cells: AND2X1 1 counted in the netlist" in text
+    with pytest.raises(NetlistError, match="lacks"):
+        render_report(characterise(m), multiplier=m, library=Library("other", {}))
 
 
 def run(*arguments):
