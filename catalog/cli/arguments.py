@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from catalog.cli.errors import CommandError
+
+if TYPE_CHECKING:
+    from multipliers.readers.circuits import ReaderOptions
 
 SPEC_HELP = (
     "A label (drum8u_k4), a table (.npz, .csv, .txt, ...), a circuit (.v, .blif, .aig, ...), "
@@ -38,6 +41,27 @@ Sample = Annotated[int | None, typer.Option(metavar="N", help="Compare N random 
 EveryPair = Annotated[
     bool, typer.Option("--every-pair", help="Compare every pair of wide operands too (2^32 pairs take minutes).")
 ]
+Top = Annotated[str | None, typer.Option(metavar="NAME", help="Top module of Verilog, or model of BLIF.")]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option("--param", metavar="NAME=VALUE", help="Parameter of the top module of Verilog. Repeatable."),
+]
+Sources = Annotated[
+    list[Path] | None, typer.Option("--source", metavar="FILE", help="Further Verilog file of the design. Repeatable.")
+]
+Include = Annotated[
+    list[Path] | None, typer.Option("--include", metavar="FOLDER", help="Folder of included Verilog files. Repeatable.")
+]
+Liberty = Annotated[
+    Path | None,
+    typer.Option(
+        "--liberty", metavar="FILE", help="Library of standard cells: a circuit is mapped to it for its area."
+    ),
+]
+Ports = Annotated[
+    str | None, typer.Option("--ports", metavar="A,B[,O]", help="Ports that are operand a, operand b and the product.")
+]
+Function = Annotated[str | None, typer.Option("--function", metavar="NAME", help="Function of C source.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 
 
@@ -46,6 +70,35 @@ def load_weights(path: Path | None, operand: str) -> Any:
     from multipliers.readers.weights import read_weights
 
     return None if path is None else read_weights(path, operand)
+
+
+def reader_options(
+    top: str | None,
+    parameters: list[str] | None,
+    sources: list[Path] | None,
+    include: list[Path] | None,
+    liberty: Path | None,
+    ports: str | None,
+    function: str | None,
+) -> ReaderOptions:
+    """Collect the options of readers.
+
+    Raises
+    ------
+    CommandError
+        If a parameter is no ``NAME=VALUE``, or ports are not two or three names.
+    """
+    from multipliers.readers.circuits import ReaderOptions
+
+    pairs = [text.partition("=") for text in parameters or ()]
+    wrong = [text for text, (name, _, value) in zip(parameters or (), pairs, strict=True) if not name or not value]
+    if wrong:
+        raise CommandError(f"--param {wrong[0]!r} is no NAME=VALUE; write for example --param N=8")
+    names = None if ports is None else tuple(name.strip() for name in ports.split(","))
+    if names is not None and (len(names) not in (2, 3) or not all(names)):
+        raise CommandError(f"--ports {ports!r} are not two or three names; write for example --ports a,b,o")
+    values = {name.strip(): value for name, _, value in pairs}
+    return ReaderOptions(top, values, tuple(sources or ()), tuple(include or ()), liberty, names, function)
 
 
 def check_output(path: Path, suffixes: tuple[str, ...]) -> Path:

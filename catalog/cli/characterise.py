@@ -13,17 +13,26 @@ from catalog.cli.arguments import (
     EveryPair,
     FormatA,
     FormatB,
+    Function,
+    Include,
     Json,
+    Liberty,
+    Parameters,
+    Ports,
     Sample,
+    Sources,
     Spec,
+    Top,
     WeightsA,
     WeightsB,
     check_output,
     load_weights,
+    reader_options,
 )
 from catalog.cli.console import number, plain, print_json, print_line, progress, to_json
 from catalog.cli.errors import users_code
 from catalog.cli.figures import agrees, print_figures
+from catalog.cli.gates import gate_rows, gates_of
 from catalog.cli.grid import Grid
 
 if TYPE_CHECKING:
@@ -31,6 +40,7 @@ if TYPE_CHECKING:
     from multipliers.characterise import Characterisation
     from multipliers.intervals import Interval
     from multipliers.multiplier import Multiplier
+    from multipliers.netlist.library import Cost
 
 PICTURES = (".png", ".svg", ".pdf")
 SUFFIXES = (".json", *PICTURES, ".npz")
@@ -52,6 +62,13 @@ def characterise(
     weights_b: WeightsB = None,
     sample: Sample = None,
     every_pair: EveryPair = False,
+    top: Top = None,
+    parameters: Parameters = None,
+    sources: Sources = None,
+    include: Include = None,
+    liberty: Liberty = None,
+    ports: Ports = None,
+    function: Function = None,
     confidence: Annotated[
         float, typer.Option(metavar="P", help="Confidence of the intervals of sampled metrics, between 0 and 1.")
     ] = 0.95,
@@ -81,10 +98,12 @@ def characterise(
     targets = [check_output(path, SUFFIXES) for path in output or ()]
     page = None if report is None else check_output(report, (".html",))
     p, q = load_weights(weights_a, "a"), load_weights(weights_b, "b")
+    options = reader_options(top, parameters, sources, include, liberty, ports, function)
     with users_code(spec):
         from catalog import resolve
 
-        multiplier = resolve(spec, a, b)
+        multiplier = resolve(spec, a, b, options)
+        gates = gates_of(multiplier, liberty)
         streamed = every_pair and (multiplier.n_pairs > MAX_STREAMED_PAIRS or sample is not None)
         with progress(f"{multiplier.name}: comparing pairs") as advance:
             found = measure(
@@ -98,7 +117,7 @@ def characterise(
             )
         usual = p is None and q is None and sample is None and not streamed
         published = _published(found, multiplier)
-        data = _as_dict(found, published)
+        data = _as_dict(found, published) | ({} if gates is None else {"circuit": asdict(gates)})
         for target in targets:
             _write(target, multiplier, found, data, usual)
         if page is not None:
@@ -106,7 +125,7 @@ def characterise(
     if json:
         print_json(data)
     else:
-        _print(found, published)
+        _print(found, published, gates)
     for path in (*(output or ()), *([report] if report else [])):
         typer.echo(f"wrote {plain(path)}", err=True)
 
@@ -176,7 +195,7 @@ def _as_dict(found: Characterisation, published: list[tuple[Figure, float]]) -> 
     return {**found.to_dict(), "n_exact_products": found.n_exact_products, "published": figures}
 
 
-def _print(found: Characterisation, published: list[tuple[Figure, float]]) -> None:
+def _print(found: Characterisation, published: list[tuple[Figure, float]], gates: Cost | None) -> None:
     plain_columns = [("", "")] * 4
     about = Grid("Multiplier", plain_columns, frozenset({0, 1}))
     rest = Grid("", plain_columns, frozenset({0, 2, 3}))
@@ -193,6 +212,7 @@ def _print(found: Characterisation, published: list[tuple[Figure, float]]) -> No
     entry = _entry(found)
     if entry is not None and entry.label != found.name:
         about.rows.append(("  in the catalog", f"the same products as {entry.label}", "", ""))
+    about.rows.extend((*row, "") for row in gate_rows(gates))
     about.print()
     rest.print()
     print_line("")
