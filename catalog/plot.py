@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from catalog.circuit import Circuit
 from catalog.pareto import pareto_front
-from catalog.quantities import quantity, size_of
+from catalog.quantities import Quantity, quantity, size_of, value_of
 from catalog.text import plain
 from multipliers.errors import ParameterError
 
@@ -23,6 +23,14 @@ DECADES = 1.0
 
 # Okabe and Ito's colours, told apart under every common colour blindness
 _FRONT, _OTHERS, _LINE = "#D55E00", "#0072B2", "#E69F00"
+
+_LABELS = {
+    "terms": "terms: ordinary products that simulate it exactly",
+    "mre": "MRE, mean relative error",
+    "nmed": "NMED, mean absolute error / 2^(n+m)",
+    "mae": "MAE, mean absolute error (LSB)",
+    "wce": "WCE, worst-case error (LSB)",
+}
 
 
 def pareto_figure(circuits: Iterable[Circuit], metric: str, cost: str, title: str = "") -> Figure:
@@ -77,8 +85,8 @@ def pareto_figure(circuits: Iterable[Circuit], metric: str, cost: str, title: st
     )
     axes.margins(0.05)
     names = _name(axes, front, best)
-    axes.set_xlabel(_label(first.name, first.title))
-    axes.set_ylabel(_label(second.name, second.title))
+    axes.set_xlabel(_label(first, known))
+    axes.set_ylabel(_label(second, known))
     axes.grid(True, which="major", linewidth=0.4, alpha=0.6)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
@@ -93,10 +101,11 @@ def _points(circuits: Sequence[Circuit], x: str, y: str) -> tuple[list[float], l
     return [size_of(c, x) for c in circuits], [size_of(c, y) for c in circuits]
 
 
-def _label(name: str, title: str) -> str:
-    words = {"terms": "terms: ordinary products that simulate it exactly", "mre": "MRE, mean relative error"}
-    words |= {"nmed": "NMED", "mae": "MAE (LSB)", "wce": "WCE, worst-case error (LSB)", "wcre": "WCRE"}
-    return words.get(name, title.replace("_", " ").replace("um^2", "µm²"))
+def _label(of: Quantity, circuits: Iterable[Circuit]) -> str:
+    if of.name in _LABELS:
+        return _LABELS[of.name]
+    text = of.title.replace("_", " ").replace("um^2", "µm²")
+    return f"magnitude of the {text}" if any(value_of(c, of.name) < 0 for c in circuits) else text
 
 
 def _scale(set_scale: Callable[..., None], values: Sequence[float]) -> None:
@@ -112,6 +121,9 @@ def _scale(set_scale: Callable[..., None], values: Sequence[float]) -> None:
 
 def _name(axes: Axes, front: Sequence[Circuit], points: tuple[list[float], list[float]]) -> list[Annotation]:
     """Write names beside points of the front; circuits of the same two values share one."""
+    from matplotlib.patheffects import withStroke
+
+    halo = [withStroke(linewidth=2.0, foreground="white")]
     groups: dict[tuple[float, float], list[str]] = {}
     for circuit, x, y in zip(front, *points, strict=True):
         groups.setdefault((x, y), []).append(plain(circuit.name))
@@ -123,6 +135,7 @@ def _name(axes: Axes, front: Sequence[Circuit], points: tuple[list[float], list[
             textcoords="offset points",
             fontsize=8,
             color="#333333",
+            path_effects=halo,
             zorder=4,
         )
         for point, names in groups.items()
