@@ -119,3 +119,26 @@ def check_int(kind: str, name: str, value: object, low: int, high: int) -> None:
     """Raise `SurrogateError` unless a parameter is an integer from ``low`` to ``high``."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise SurrogateError(f"{kind}: {name} must be an integer from {low} to {high}, got {value!r:.80}")
+
+
+def read_values(kind: str, type_name: Any, values: Any) -> FactorArray:
+    """Read the stored values of a table: a list of numbers, of type ``"integer"`` or ``"float"``.
+
+    Raises
+    ------
+    SurrogateError
+        If the type is neither, or a value is not of it.
+    """
+    accepted: type | tuple[type, ...]
+    if type_name == "integer":
+        accepted, dtype = int, np.int64
+    elif type_name == "float":
+        accepted, dtype = (int, float), np.float64  # type: ignore[assignment]
+    else:
+        raise SurrogateError(f"{kind}: type must be 'integer' or 'float', got {type_name!r:.80}")
+    if not isinstance(values, list) or not all(isinstance(v, accepted) and not isinstance(v, bool) for v in values):
+        raise SurrogateError(f"{kind}: values must be a list of numbers of type {type_name!r}")
+    try:
+        return np.array(values, dtype=dtype)
+    except OverflowError:
+        raise SurrogateError(f"{kind}: a value does not fit int64") from None

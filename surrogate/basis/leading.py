@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from multipliers.bits import fraction_bits, leading_one, nearest_power
 from multipliers.operands import MAX_BITS, IntArray, OperandFormat
-from surrogate.basis.base import BasisFunction, check_int, register
+from surrogate.basis.base import BasisFunction, FactorArray, check_int, read_values, register
 from surrogate.errors import SurrogateError
 
 
@@ -93,29 +93,32 @@ class LeadingOneTable(BasisFunction):
     With ``k = floor(log2 abs(x))`` and ``i`` the first ``bits`` bits of the mantissa ``abs(x) / 2**k - 1`` (short ones
     followed by zeros, long ones truncated),
 
-        sign(x) * floor(2**k * values[i] / 2**scale)        and 0 where x is 0.
+        sign(x) * floor(2**k * values[i] / 2**scale)        for integers,
+        sign(x) * 2**k * values[i]                          for floats,
 
-    So a table of ``2**bits`` values serves operands of any width.
+    and 0 where x is 0. So a table of ``2**bits`` values serves operands of any width.
 
     Parameters
     ----------
-    values : array_like of int, shape (2**bits,)
-        ``bits`` from 0 to 31.
+    values : array_like, shape (2**bits,)
+        ``bits`` from 0 to 31; integers below 2**30 in magnitude, or finite floats below 2**60.
     scale : int
-        From 0 to 32.
+        From 0 to 32; 0 for floats.
 
     Raises
     ------
     SurrogateError
-        If the length is no power of two, a value is no integer, or a product could exceed int64.
+        If the length is no power of two, a value does not fit, or floats have a scale.
 
     Examples
     --------
     >>> LeadingOneTable([2, 3], scale=1)(np.array([0, 1, 2, 3, -6, 7]))  # one fraction bit: 1.0 and 1.5
     array([ 0,  1,  2,  3, -6,  6])
+    >>> LeadingOneTable([0.5, 0.75])(np.array([0, 1, 3, -6]))
+    array([ 0. ,  0.5,  1.5, -3. ])
     """
 
-    values: IntArray
+    values: FactorArray
     scale: int = 0
     kind = "leading_one_table"
     since = 2
@@ -124,10 +127,15 @@ class LeadingOneTable(BasisFunction):
         array = np.array(values)
         if array.ndim != 1 or array.size == 0 or array.size & (array.size - 1) or array.size > 1 << (MAX_BITS - 1):
             raise SurrogateError(f"{self.kind}: needs 2**bits values, got an array of shape {array.shape}")
-        if array.dtype.kind not in "iu" or not -(1 << 30) <= int(array.min()) <= int(array.max()) < 1 << 30:
-            raise SurrogateError(f"{self.kind}: values must be integers below 2**30 in magnitude")
         check_int(self.kind, "scale", scale, 0, MAX_BITS)
-        array = array.astype(np.int64)
+        if array.dtype.kind in "iu" and -(1 << 30) < int(array.min()) <= int(array.max()) < 1 << 30:
+            array = array.astype(np.int64)
+        elif array.dtype.kind == "f" and (np.abs(array) < 2.0**60).all() and scale == 0:
+            array = array.astype(np.float64) + 0.0  # no -0.0: equal tables have equal bytes
+        else:
+            raise SurrogateError(
+                f"{self.kind}: values must be integers below 2**30 in magnitude, or floats below 2**60 without scale"
+            )
         array.setflags(write=False)
         object.__setattr__(self, "values", array)
         object.__setattr__(self, "scale", scale)
@@ -159,16 +167,24 @@ class LeadingOneTable(BasisFunction):
         """Bits of the mantissa that count."""
         return self.values.size.bit_length() - 1
 
-    def __call__(self, x: IntArray) -> IntArray:
+    @property
+    def is_integer(self) -> bool:
+        return self.values.dtype.kind == "i"
+
+    def __call__(self, x: IntArray) -> FactorArray:
         magnitude = np.maximum(np.abs(x), 1)
-        scaled = self.values[fraction_bits(magnitude, self.bits)] << leading_one(magnitude)
-        product: IntArray = np.sign(x) * (scaled >> self.scale)
+        values, octave = self.values[fraction_bits(magnitude, self.bits)], leading_one(magnitude)
+        if not self.is_integer:
+            scaled: FactorArray = np.sign(x) * np.ldexp(values, octave)
+            return scaled
+        product: IntArray = np.sign(x) * ((values << octave) >> self.scale)
         return product
 
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, LeadingOneTable)
             and self.scale == other.scale
+            and self.is_integer == other.is_integer
             and np.array_equal(self.values, other.values)
         )
 
@@ -178,8 +194,10 @@ class LeadingOneTable(BasisFunction):
     def __repr__(self) -> str:
         return f"LeadingOneTable({self.values.tolist()!r}, {self.scale!r})"
 
-    def largest(self, operand: OperandFormat) -> int:
+    def largest(self, operand: OperandFormat) -> float:
         highest = max(-operand.minimum, operand.maximum).bit_length() - 1
+        if not self.is_integer:
+            return float(np.abs(self.values).max()) * 2.0**highest
         smallest, greatest = (int(v) << highest >> self.scale for v in (self.values.min(), self.values.max()))
         return max(abs(smallest), abs(greatest), 1)  # floor(-1/2) is -1 at smaller operands too
 
@@ -187,16 +205,11 @@ class LeadingOneTable(BasisFunction):
         return f"mantissa_table_{self.bits}({variable})"
 
     def configuration(self) -> dict[str, Any]:
-        return {"values": self.values.tolist(), "scale": self.scale}
+        kind = "integer" if self.is_integer else "float"
+        return {"type": kind, "values": self.values.tolist(), "scale": self.scale}
 
     @classmethod
     def from_configuration(cls, configuration: Mapping[str, Any]) -> LeadingOneTable:
-        if set(configuration) != {"values", "scale"}:
-            raise SurrogateError(f"{cls.kind}: configured by values and scale, got {sorted(configuration)}")
-        values = configuration["values"]
-        if not isinstance(values, list) or not all(isinstance(v, int) and not isinstance(v, bool) for v in values):
-            raise SurrogateError(f"{cls.kind}: values must be a list of integers")
-        try:
-            return cls(np.array(values, dtype=np.int64), configuration["scale"])
-        except OverflowError:
-            raise SurrogateError(f"{cls.kind}: a value does not fit int64") from None
+        if set(configuration) != {"type", "values", "scale"}:
+            raise SurrogateError(f"{cls.kind}: configured by type, values and scale, got {sorted(configuration)}")
+        return cls(read_values(cls.kind, configuration["type"], configuration["values"]), configuration["scale"])

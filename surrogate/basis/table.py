@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from multipliers.operands import IntArray, OperandFormat
-from surrogate.basis.base import BasisFunction, FactorArray, register
+from surrogate.basis.base import BasisFunction, FactorArray, read_values, register
 from surrogate.errors import SurrogateError
 
 
@@ -93,18 +93,5 @@ class Table(BasisFunction):
     def from_configuration(cls, configuration: Mapping[str, Any]) -> Table:
         if set(configuration) != {"operand", "type", "values"}:
             raise SurrogateError(f"table: configured by operand, type and values, got {sorted(configuration)}")
-        values, kind = configuration["values"], configuration["type"]
-        accepted: type | tuple[type, ...]
-        if kind == "integer":
-            accepted, dtype = int, np.int64
-        elif kind == "float":
-            accepted, dtype = (int, float), np.float64  # type: ignore[assignment]
-        else:
-            raise SurrogateError(f"table: type must be 'integer' or 'float', got {kind!r:.80}")
-        if not isinstance(values, list) or not all(isinstance(v, accepted) and not isinstance(v, bool) for v in values):
-            raise SurrogateError(f"table: values must be a list of numbers of type {kind!r}")
-        try:
-            array = np.array(values, dtype=dtype)
-        except OverflowError:
-            raise SurrogateError("table: a value does not fit int64") from None
-        return cls(OperandFormat.parse(configuration["operand"]), array)
+        values = read_values(cls.kind, configuration["type"], configuration["values"])
+        return cls(OperandFormat.parse(configuration["operand"]), values)

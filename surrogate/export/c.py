@@ -75,6 +75,12 @@ static inline int64_t {name}_scaled(int64_t x, int64_t value, int scale)
     return x < 0 ? -quotient : x == 0 ? 0 : quotient;
 }}
 
+static inline int64_t {name}_octave(int64_t x)
+{{
+    int64_t power = x == 0 ? 0 : INT64_C(1) << {name}_leading_one(x < 0 ? -x : x);
+    return x < 0 ? -power : power;
+}}
+
 static inline int64_t {name}_mantissa(int64_t x, int bits)
 {{
     int64_t magnitude = x < 0 ? -x : x == 0 ? 1 : x;
@@ -202,6 +208,8 @@ def _expression(
             return f"(int64_t)(((uint64_t){variable} & UINT64_C({mask})) == UINT64_C({mask}))"
         case NearestPower(three_down=three_down):
             return f"{prefix}_nearest_power({variable}, {int(three_down)})"
+        case LeadingOneTable(bits=bits, is_integer=False):
+            return f"{prefix}_octave({variable}) * {names[function]}[{prefix}_mantissa({variable}, {bits})]"
         case LeadingOneTable(bits=bits, scale=scale):
             return f"{prefix}_scaled({variable}, {names[function]}[{prefix}_mantissa({variable}, {bits})], {scale})"
         case Odd(function=inner):

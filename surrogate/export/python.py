@@ -60,6 +60,8 @@ def _leading_one_table(x, values, bits, scale):
     k = np.frexp(magnitude.astype(np.float64))[1].astype(np.int64) - 1
     rest = magnitude - (np.int64(1) << k)
     index = np.where(k > bits, rest >> np.maximum(k - bits, 0), rest << np.maximum(bits - k, 0))
+    if values.dtype == np.float64:
+        return np.sign(x) * np.ldexp(values[index], k)
     return np.sign(x) * ((values[index] << k) >> scale)
 """
 

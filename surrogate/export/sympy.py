@@ -57,12 +57,13 @@ class {name}(Function):
     @classmethod
     def _value(cls, x):
         k = max(abs(x).bit_length() - 1, 0)
-        product = (cls.values[((abs(x) << {bits}) >> k) - {size}] << k) >> {scale} if x else 0
+        value = cls.values[((abs(x) << {bits}) >> k) - {size}] if x else 0
+        product = (value << k) >> {scale} if isinstance(value, int) else value * 2.0**k
         return -product if x < 0 else product
 
     @staticmethod
     def _imp_(x):
-        return np.vectorize({name}._value, otypes=[np.int64])(x)
+        return np.vectorize({name}._value, otypes=[np.array({values}).dtype])(x)
 
 """
 

@@ -172,7 +172,8 @@ def test_tables_of_integers_and_floats_differ_and_negative_zero_does_not():
         (lambda: AllBits(0), "mask must be an integer from 1"),
         (lambda: NearestPower(1), "three_down must be true or false"),
         (lambda: LeadingOneTable([1, 2, 3]), r"needs 2\*\*bits values"),
-        (lambda: LeadingOneTable([1.0, 2.0]), "must be integers"),
+        (lambda: LeadingOneTable([1.0, 2.0], 1), "floats below 2.*without scale"),
+        (lambda: LeadingOneTable([1.0, math.inf]), "floats below"),
         (lambda: LeadingOneTable([1, 1 << 30]), r"below 2\*\*30"),
         (lambda: LeadingOneTable([1], scale=33), "scale must be"),
         (lambda: Odd(Odd(Identity())), "plain basis function"),
@@ -208,6 +209,33 @@ def test_tables_of_integers_and_floats_differ_and_negative_zero_does_not():
 def test_refusals(build, message):
     with pytest.raises(SurrogateError, match=message):
         build()
+
+
+def test_mantissa_tables_of_floats():
+    t = LeadingOneTable([0.5, 0.1, -3.0, 7.25])
+    assert not t.is_integer
+    operand = OperandFormat(6, True)
+    expected = [
+        0.0 if x == 0 else math.copysign(1, x) * 2 ** (abs(x).bit_length() - 1) for x in operand.values().tolist()
+    ]
+    index = [0 if x == 0 else int((abs(x) / 2 ** (abs(x).bit_length() - 1) - 1) * 4) for x in operand.values().tolist()]
+    assert t.tabulate(operand).tolist() == [e * t.values[i] for e, i in zip(expected, index, strict=True)]
+    assert t.largest(operand) >= abs(t.tabulate(operand)).max()
+    assert basis.from_dict(t.to_dict()) == t
+    assert t != LeadingOneTable([1, 2])
+
+
+def test_mantissa_tables_are_recognised_and_others_are_not():
+    for operand in (OperandFormat(6), OperandFormat(6, True)):
+        t = LeadingOneTable([4, 5, -6, 7], 2)
+        found = LeadingOneTable.recognise(operand, t.tabulate(operand))
+        assert found is not None
+        assert found.tabulate(operand).tolist() == t.tabulate(operand).tolist()
+        assert found.bits <= 2
+        values = operand.values().copy()
+        values[3] += 1
+        assert LeadingOneTable.recognise(operand, values) is None
+    assert LeadingOneTable.recognise(OperandFormat(1, True), np.array([0, 1])) is None
 
 
 def test_table_configuration_refusals():

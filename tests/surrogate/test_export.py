@@ -38,7 +38,7 @@ def every_function(a, b, integer):
             bf.NearestPower(),
             bf.NearestPower(three_down=True),
             bf.LeadingOneTable(generator.integers(-300, 300, size=4), scale=2),
-            bf.LeadingOneTable([5]),
+            bf.LeadingOneTable([5] if integer else [0.3]),
             bf.Odd(bf.Mod(2)),
             bf.Odd(bf.IsZero()),
             bf.Window(bf.Identity(), high=2),

@@ -1,0 +1,176 @@
+"""The best ``k`` products beside a free additive part, for operands of any width.
+
+A term with a constant factor costs next to nothing: ``1 * h(b)`` summed over a receptive field is a constant of an
+output channel, ``g(a) * 1`` one sum that all channels share. So the additive part of the table is taken out first,
+
+    F(a, b) = r(a) + c(b) + G(a, b),   r(a) = sum_b q(b) F(a, b),   c(b) = sum_a p(a) F(a, b) - sum_ab p(a) q(b) F(a, b)
+
+which leaves ``G`` with weighted row and column means 0, and the truncated SVD of ``G``, rows and columns scaled by the
+square roots of ``p`` and ``q``, is the best rest (Eckart, Young, Psychometrika 1, 1936): no model of ``k`` products and
+any additive part has a smaller weighted squared residual. Its mean error is 0, also given either operand.
+
+Above 2**24 pairs ``F`` is read on some rows and columns only, quantiles of the operand distributions (Nystroem's
+method): the singular vectors of that grid are carried on to every value by least squares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.linalg import LinearOperator, svds
+from threadpoolctl import threadpool_limits
+
+from multipliers.distributions import weighted_pairs
+from multipliers.multiplier import MAX_TABLE_ENTRIES, Multiplier
+from multipliers.operands import IntArray, OperandFormat
+
+FloatArray = NDArray[np.float64]
+
+_DENSE_SVD = 1 << 10  # up to this many rows or columns a full SVD is faster than an iterative one
+_GRID = 1 << 10  # rows and columns that are read of a wide multiplier
+_BLOCK = 1 << 22  # pairs that are evaluated at once
+_BIAS_PAIRS = 1 << 20  # pairs that settle the mean error of a wide multiplier
+_BIAS_START = 1 << 30  # where their sequence starts: apart from those that certify
+
+
+@dataclass(frozen=True)
+class Separated:
+    """``F(a, b) ~ additive_a[a] + additive_b[b] + sum_j left[a, j] right[b, j]``, columns by falling energy.
+
+    Attributes
+    ----------
+    left, right : ndarray of float64, shapes (2**n, k) and (2**m, k)
+    additive_a, additive_b : ndarray of float64, shapes (2**n,) and (2**m,)
+    residuals : ndarray of float64
+        ``residuals[k]``: weighted root mean square of the residual with ``k`` products, in LSB of the product; as far
+        as it is known (at least ``k + 1`` values).
+    complete : bool
+        Whether every pair was read.
+    """
+
+    left: FloatArray
+    right: FloatArray
+    additive_a: FloatArray
+    additive_b: FloatArray
+    residuals: FloatArray
+    complete: bool
+
+    def __call__(self, a: IntArray, b: IntArray, multiplier: Multiplier) -> FloatArray:
+        """Evaluate the model at values of the operands."""
+        i, j = a - multiplier.a.minimum, b - multiplier.b.minimum
+        total: FloatArray = self.additive_a[i] + self.additive_b[j] + (self.left[i] * self.right[j]).sum(axis=-1)
+        return total
+
+
+def separate(multiplier: Multiplier, p: FloatArray, q: FloatArray, products: int) -> Separated:
+    """Find the best ``products`` products beside the additive part, under the distributions ``p`` and ``q``.
+
+    Parameters
+    ----------
+    multiplier : Multiplier
+    p, q : ndarray of float64
+        Distributions of the operands, which sum to 1.
+    products : int
+        From 0.
+    """
+    if multiplier.n_pairs <= MAX_TABLE_ENTRIES:
+        with threadpool_limits(1 if min(len(p), len(q)) <= _DENSE_SVD else None):  # threads slow small problems down
+            return _whole(multiplier.table(), p, q, products)
+    return _from_grid(multiplier, p, q, products)
+
+
+def additive_part(table: FloatArray | IntArray, p: FloatArray, q: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return ``r`` and ``c`` of the module's text."""
+    rows: FloatArray = table @ q
+    columns: FloatArray = p @ table
+    return rows, columns - float(p @ rows)
+
+
+def _whole(table: IntArray, p: FloatArray, q: FloatArray, products: int) -> Separated:
+    additive_a, additive_b = additive_part(table, p, q)
+    rest = table - additive_a[:, None] - additive_b
+    u, s, vt, tail = _weighted_svd(rest, np.sqrt(p), np.sqrt(q), products)
+    left, right = _unscaled(rest, p, q, u, s, vt)
+    return Separated(left, right, additive_a, additive_b, tail, True)
+
+
+def _weighted_svd(
+    rest: FloatArray, root_p: FloatArray, root_q: FloatArray, rank: int
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Leading singular triplets of the scaled matrix, and the norms that ``0, 1, ...`` of them leave."""
+    rank = min(rank, *rest.shape)
+    scaled = root_p[:, None] * rest * root_q
+    whole = float(np.square(scaled).sum())
+    if min(rest.shape) <= _DENSE_SVD:
+        u, s, vt = np.linalg.svd(scaled, full_matrices=False)
+        tail = np.sqrt(np.append(np.cumsum(np.square(s)[::-1])[::-1], 0.0))
+        return u[:, :rank], s[:rank], vt[:rank], tail
+    if rank == 0:
+        return np.zeros((len(root_p), 0)), np.zeros(0), np.zeros((0, len(root_q))), np.array([np.sqrt(whole)])
+    start = np.random.default_rng(0).standard_normal(min(rest.shape))
+    u, s, vt = svds(LinearOperator(scaled.shape, scaled.dot, scaled.T.dot, dtype=np.float64), k=rank, v0=start)
+    order = np.argsort(-s)
+    s = s[order]
+    tail = np.sqrt(np.maximum(whole - np.append(0.0, np.cumsum(np.square(s))), 0.0))
+    return u[:, order], s, vt[order], tail
+
+
+def _unscaled(
+    rest: FloatArray, p: FloatArray, q: FloatArray, u: FloatArray, s: FloatArray, vt: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Balanced factors on every value, also those of weight zero: the matrix applied to the singular vectors."""
+    kept = s > 1e-13 * max(float(s.max(initial=0.0)), 1e-300)
+    left = rest @ (np.sqrt(q) * vt[kept]).T / np.sqrt(s[kept])
+    right = rest.T @ (np.sqrt(p)[:, None] * u[:, kept]) / np.sqrt(s[kept])
+    return left, right
+
+
+def _from_grid(multiplier: Multiplier, p: FloatArray, q: FloatArray, products: int) -> Separated:
+    generator = np.random.default_rng(0)
+    rows, columns = (_quantiles(x, w, generator) for x, w in ((multiplier.a, p), (multiplier.b, q)))
+    even_p, even_q = np.full(len(rows), 1 / len(rows)), np.full(len(columns), 1 / len(columns))
+    core = multiplier(rows[:, None], columns[None, :]).astype(np.float64)
+    core_a, core_b = additive_part(core, even_p, even_q)
+    rest = core - core_a[:, None] - core_b
+    u, s, vt, tail = _weighted_svd(rest, np.sqrt(even_p), np.sqrt(even_q), products)
+    grid_left, grid_right = _unscaled(rest, even_p, even_q, u, s, vt)
+    left, additive_a = _carried_on(multiplier, multiplier.a.values(), columns, grid_right, core_b, transposed=False)
+    right, additive_b = _carried_on(multiplier, multiplier.b.values(), rows, grid_left, core_a, transposed=True)
+    additive_b = additive_b - float(core_a.mean())  # both parts hold the mean
+    found = Separated(left, right, additive_a, additive_b, tail, False)
+    a, b = weighted_pairs(multiplier.a, multiplier.b, _BIAS_PAIRS, _BIAS_START, p, q)
+    return replace(found, additive_b=additive_b - float((found(a, b, multiplier) - multiplier(a, b)).mean()))
+
+
+def _quantiles(operand: OperandFormat, weights: FloatArray, generator: np.random.Generator) -> IntArray:
+    """Draw one value from each of `_GRID` equally likely parts of the distribution."""
+    if operand.size <= _GRID:
+        return operand.values()
+    cumulative = np.cumsum(weights)
+    places = (np.arange(_GRID) + generator.random(_GRID)) / _GRID * cumulative[-1]
+    index = np.minimum(np.searchsorted(cumulative, places, side="right"), operand.size - 1)
+    values: IntArray = index + operand.minimum
+    return values
+
+
+def _carried_on(
+    multiplier: Multiplier,
+    values: IntArray,
+    others: IntArray,
+    factors: FloatArray,
+    additive: FloatArray,
+    transposed: bool,
+) -> tuple[FloatArray, FloatArray]:
+    """Factors and additive part at every value of one operand, by least squares against those of the other's grid."""
+    onto = factors @ np.linalg.inv(factors.T @ factors) if factors.shape[1] else factors
+    extended, means = np.empty((len(values), factors.shape[1])), np.empty(len(values))
+    step = max(1, _BLOCK // len(others))
+    for start in range(0, len(values), step):
+        block = values[start : start + step, None]
+        table = multiplier(others[None, :], block) if transposed else multiplier(block, others[None, :])
+        means[start : start + step] = table.mean(axis=1)
+        rest = table - means[start : start + step, None] - (additive - additive.mean())
+        extended[start : start + step] = rest @ onto
+    return extended, means
