@@ -34,10 +34,10 @@ def rounded(found: Mapping[str, Measured]) -> dict[str, Measured]:
     return parse(dump(found))
 
 
-def read(path: Path = MEASURED) -> dict[str, Measured]:
-    """Read stored measurements; there are none where there is no file, or one that cannot be read."""
+def read() -> dict[str, Measured]:
+    """Read what is stored; that is nothing where there is no file, or one that cannot be read."""
     try:
-        return parse(path.read_bytes())
+        return parse(MEASURED.read_bytes())
     except FileNotFoundError:
         return {}
     except MeasurementError as error:
@@ -99,20 +99,20 @@ def differences(found: Mapping[str, Measured], stored: Mapping[str, Measured]) -
     return lines
 
 
-def stale_files(stored: Mapping[str, Measured], measured: Path = MEASURED, page: Path = PAGE) -> list[str]:
+def stale_files(stored: Mapping[str, Measured]) -> list[str]:
     """Say what is wrong with the files as wholes: bytes that are not canonical, entries that came or went, the page."""
     lines = []
     known = known_entries()
-    if not measured.is_file() or measured.read_bytes() != dump(stored):
-        lines.append(f"{measured.name} is not what this version writes; run python -m catalog.build")
+    if not MEASURED.is_file() or MEASURED.read_bytes() != dump(stored):
+        lines.append(f"{MEASURED.name} is not what this version writes; run python -m catalog.build")
     gone = sorted(set(stored) - set(known))
     if gone:
-        lines.append(f"{measured.name} holds entries that the catalog has not: {', '.join(gone)}")
+        lines.append(f"{MEASURED.name} holds entries that the catalog has not: {', '.join(gone)}")
     stale = sorted(label for label, m in known.items() if label not in stored or stored[label].check != m.check)
     if stale:
-        lines.append(f"{measured.name} lacks or holds stale measurements of {', '.join(stale)}")
-    elif not page.is_file() or page.read_bytes() != designs_page(stored).encode():
-        lines.append(f"{page.name} is not the page of these measurements; run python -m catalog.build")
+        lines.append(f"{MEASURED.name} lacks or holds stale measurements of {', '.join(stale)}")
+    elif not PAGE.is_file() or PAGE.read_bytes() != designs_page(stored).encode():
+        lines.append(f"{PAGE.name} is not the page of these measurements; run python -m catalog.build")
     return lines
 
 
