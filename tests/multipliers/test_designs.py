@@ -180,9 +180,8 @@ EIGHT = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("label", EIGHT)
-def test_oracle_exhaustively_at_8_bits(label):
-    design = multipliers.get(label)
+def test_oracle_exhaustively_at_8_bits(eight_bit_label):
+    design = multipliers.get(eight_bit_label)
     check_products(design, oracle_of(design))
 
 

@@ -53,9 +53,11 @@ def test_oracle_exhaustively_at_small_widths(family, bits):
         check_products(design, oracle_of(design))
 
 
-@pytest.mark.parametrize("label", ["cct8u_k2", "vct8u_k3"])
-def test_oracle_exhaustively_at_8_bits(label):
-    design = multipliers.get(label)
+EIGHT = ["cct8u_k2", "vct8u_k3"]
+
+
+def test_oracle_exhaustively_at_8_bits(eight_bit_label):
+    design = multipliers.get(eight_bit_label)
     check_products(design, oracle_of(design))
 
 

@@ -161,11 +161,6 @@ def choices(family, a, b):
     return [multipliers.create(family, a, b, **choice) for choice in fields]
 
 
-def spread(designs, n=8):
-    """Some of many designs: the first, the last and evenly between."""
-    return [designs[i * (len(designs) - 1) // (n - 1)] for i in range(n)] if len(designs) > n else designs
-
-
 FORMATS = [("1u", "1s"), ("2s", "3u"), ("3u", "3u"), ("4s", "4s"), ("5u", "2s")]
 
 
@@ -176,21 +171,20 @@ def test_oracle_exhaustively_at_small_widths(family):
             check_products(design, oracle_of(design))
 
 
-@pytest.mark.parametrize(
-    "label",
-    [
-        "ilm8u_i1", "ilm8s_i0w4", "almloa8u_m5", "almsoa8s_m4c1", "almmaa8u_m5", "dralm8u_t4", "implm8u", "roba8s_c1",
-        "mitchwu8u_w4", "mitchwu8s_w4c1", "tl8u_w3q4", "tl8s_w4q4c1",
-    ],
-)  # fmt: skip
-def test_oracle_exhaustively_at_8_bits(label):
-    design = multipliers.get(label)
+EIGHT = [
+    "ilm8u_i1", "ilm8s_i0w4", "almloa8u_m5", "almsoa8s_m4c1", "almmaa8u_m5", "dralm8u_t4", "implm8u", "roba8s_c1",
+    "mitchwu8u_w4", "mitchwu8s_w4c1", "tl8u_w3q4", "tl8s_w4q4c1",
+]  # fmt: skip
+
+
+def test_oracle_exhaustively_at_8_bits(eight_bit_label):
+    design = multipliers.get(eight_bit_label)
     check_products(design, oracle_of(design))
 
 
 @pytest.mark.parametrize("pair", ["12u 12u", "16u 16u", "16s 16s", "9s 16u", "31u 31u", "32s 32s"])
 @pytest.mark.parametrize("family", ORACLES)
-def test_oracle_at_operands_of_wide_formats(family, pair):
+def test_oracle_at_operands_of_wide_formats(family, pair, spread):
     for design in spread(choices(family, *map(OperandFormat.parse, pair.split()))):
         check_products(design, oracle_of(design), max_pairs=200)
 

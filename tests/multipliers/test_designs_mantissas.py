@@ -68,13 +68,13 @@ def by_midpoints(i, j, m, steps=60):
     return total / (steps * m) ** 2 / whole
 
 
-EIGHT = [[round(64 * by_midpoints(i, j, 8)) for j in range(8)] for i in range(8)]
+REALM8 = [[round(64 * by_midpoints(i, j, 8)) for j in range(8)] for i in range(8)]
 
 
 def realm(x, y, bits, m, t):
     s = shortened(x, bits, t) + shortened(y, bits, t)
     row, column = (floor(mantissa(v) * m) for v in (x, y))
-    c = Fraction({4: REALM4, 8: EIGHT}[m][row][column], 64)
+    c = Fraction({4: REALM4, 8: REALM8}[m][row][column], 64)
     power = 2 ** (characteristic(x) + characteristic(y))
     return floor(power * (1 + s + c)) if s < 1 else floor(2 * power * (s + c / 2))
 
@@ -172,11 +172,6 @@ def choices(family, a, b):
     return [multipliers.create(family, a, b, **choice) for choice in fields]
 
 
-def spread(designs, n=8):
-    """Some of many designs: the first, the last and evenly between."""
-    return [designs[i * (len(designs) - 1) // (n - 1)] for i in range(n)] if len(designs) > n else designs
-
-
 @pytest.mark.parametrize("family", ORACLES)
 def test_oracle_exhaustively_at_small_widths(family):
     for a, b in [("1u", "1s"), ("2s", "3u"), ("4s", "4s"), ("5u", "2s"), ("5u", "5u"), ("6s", "6s")]:
@@ -184,21 +179,20 @@ def test_oracle_exhaustively_at_small_widths(family):
             check_products(design, oracle_of(design))
 
 
-@pytest.mark.parametrize(
-    "label",
-    [
-        "mbm8u_t0", "realm8u_m4t0", "realm8s_m8t2", "tosam8u_h1t4", "ssm8s_m5", "ssm8u_m4q2", "cssm8u_m5u2",
-        "cssm8s_m4u3", "loba8u_v1k3", "loba8u_v3k2",
-    ],
-)  # fmt: skip
-def test_oracle_exhaustively_at_8_bits(label):
-    design = multipliers.get(label)
+EIGHT = [
+    "mbm8u_t0", "realm8u_m4t0", "realm8s_m8t2", "tosam8u_h1t4", "ssm8s_m5", "ssm8u_m4q2", "cssm8u_m5u2",
+    "cssm8s_m4u3", "loba8u_v1k3", "loba8u_v3k2",
+]  # fmt: skip
+
+
+def test_oracle_exhaustively_at_8_bits(eight_bit_label):
+    design = multipliers.get(eight_bit_label)
     check_products(design, oracle_of(design))
 
 
 @pytest.mark.parametrize("pair", ["12u 12u", "16u 16u", "16s 16s", "9s 16u", "31u 31u", "32s 32s"])
 @pytest.mark.parametrize("family", ORACLES)
-def test_oracle_at_operands_of_wide_formats(family, pair):
+def test_oracle_at_operands_of_wide_formats(family, pair, spread):
     for design in spread(choices(family, *map(OperandFormat.parse, pair.split()))):
         check_products(design, oracle_of(design), max_pairs=200)
 
