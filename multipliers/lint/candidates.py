@@ -82,10 +82,12 @@ def plausible_layouts(stored: IntArray, shape: tuple[int, int], claim: Layout | 
     kept = []
     for layout in layouts(shape, results=("plain", "offset", "wrapped")):
         bits = layout.a.bits + layout.b.bits
-        if layout.result == "offset" and not (layout.signed and low >= 0 and high < 1 << bits):
+        half = 1 << (bits - 1)
+        if layout.result == "offset" and not (layout.signed and _within(low, high, (0, 2 * half))):
             continue
-        field = (1 << (bits - 1)) if layout.signed else 1 << bits
-        if layout.result == "wrapped" and (bits > 62 or (low >= (-field if layout.signed else 0) and high < field)):
+        own, other = ((-half, half), (0, 2 * half)) if layout.signed else ((0, 2 * half), (-half, half))
+        # an overflow leaves values of the other field of the same width; anything else is out of range
+        if layout.result == "wrapped" and (bits > 62 or _within(low, high, own) or not _within(low, high, other)):
             continue
         if claim is not None and claim.transposed:
             layout = Layout(layout.b, layout.a, layout.order, layout.result, transposed=True)
@@ -95,6 +97,10 @@ def plausible_layouts(stored: IntArray, shape: tuple[int, int], claim: Layout | 
     if claim is not None and claim not in kept:
         kept.append(claim)
     return kept
+
+
+def _within(low: int, high: int, field: tuple[int, int]) -> bool:
+    return field[0] <= low and high < field[1]
 
 
 def layout_findings(candidates: tuple[Candidate, ...], claim: Layout | None) -> list[Finding]:

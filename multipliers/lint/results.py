@@ -16,10 +16,16 @@ def range_findings(multiplier: TableMultiplier, stored: IntArray) -> list[Findin
     low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
     F = multiplier.products
     findings = []
-    outside = int(((low > F) | (high < F)).sum())
-    if outside:
-        text = f"{outside} products are outside [{low}, {high}] of a {bits}-bit result"
-        findings.append(Finding("warning", "range", text))
+    outside = (low > F) | (high < F)
+    if outside.any():
+        row, column = (int(i) for i in np.argwhere(outside)[0])
+        text = (
+            f"{int(outside.sum())} of {F.size} products are outside [{low}, {high}] of a {bits}-bit result, the first "
+            f"f({row + multiplier.a.minimum}, {column + multiplier.b.minimum}) = {F[row, column]}"
+        )
+        # approximate products may overshoot their field, but not by a bit
+        absurd = int(F.min()) < 2 * low - 1 or int(F.max()) > 2 * high + 1
+        findings.append(Finding("error" if absurd else "warning", "range", text))
     top = (1 << (bits - 1)) - 1
     if not signed and int(stored.max()) == top:
         P = np.multiply.outer(multiplier.a.values(), multiplier.b.values())

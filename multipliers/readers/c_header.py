@@ -72,7 +72,10 @@ def parse(data: bytes, a: OperandFormat | None = None, b: OperandFormat | None =
         cells = row.strip().rstrip(",").split(",")
         if len(cells) != n_columns or any(len(cell.split()) != 1 for cell in cells):
             raise TableError(f"row {i} of the array has {len(cells)} numbers, but {n_columns} are declared")
-        numbers.append(integers(" ".join(cells)))
+        try:
+            numbers.append(integers(" ".join(cells)))
+        except TableError as error:
+            raise TableError(f"row {i}: {error}") from None
     array = np.array(numbers)
     _check_field(array, head["type"].split())
     return ForeignTable(array, (Layout(OperandFormat(n, signed=True), OperandFormat(m, signed=True), "codes"),))

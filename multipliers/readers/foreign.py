@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -84,7 +85,8 @@ def integers(text: str) -> IntArray:
     Raises
     ------
     TableError
-        Naming the first token that is no number, not whole or outside int64, or if there are more than 2**24.
+        Naming the first token that is no number, not whole or outside int64, and its line, or if there are more than
+        2**24.
 
     Examples
     --------
@@ -96,9 +98,14 @@ def integers(text: str) -> IntArray:
     else:
         tokens = text.split()
         try:
-            numbers = np.array(list(map(int, tokens)), dtype=object) if _INTEGERS.fullmatch(text) else _floats(tokens)
+            numbers = np.array(list(map(int, tokens)), dtype=object) if _INTEGERS.fullmatch(text) else _floats(text)
         except ValueError:
-            numbers = _floats(tokens)
+            numbers = _floats(text)
+        for i, number in enumerate(numbers.tolist()):
+            if not math.isfinite(number) or number != int(number) or not -(1 << 63) <= number < 1 << 63:
+                whole = math.isfinite(number) and number == int(number)
+                reason = "does not fit int64" if whole else "is not a whole number"
+                raise TableError(f"{_place(text, i)} is {tokens[i][:40]!r}, which {reason}")
         values = integer_table(numbers[None, :])[0]
     if values.size > 3 * MAX_TABLE_ENTRIES:
         raise TableError(f"there are {values.size} numbers; tables have at most 2**24 entries")
@@ -107,19 +114,27 @@ def integers(text: str) -> IntArray:
 
 def floats(text: str) -> NDArray[np.float64]:
     """Read finite numbers separated by white space; errors as of `integers`."""
-    values = _floats(text.split())
+    values = _floats(text)
     if not np.isfinite(values).all():
         at = int(np.argmin(np.isfinite(values)))
-        raise TableError(f"number {at + 1} is {values[at]}; gradients are finite")
+        raise TableError(f"{_place(text, at)} is {values[at]}; gradients are finite")
     return values
 
 
-def _floats(tokens: list[str]) -> NDArray[np.float64]:
+def _floats(text: str) -> NDArray[np.float64]:
     number = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?(?:nan|inf)", re.IGNORECASE)
+    tokens = text.split()
     for i, token in enumerate(tokens):
         if not number.fullmatch(token):
-            raise TableError(f"number {i + 1} is {token[:40]!r}, which is no number")
+            raise TableError(f"{_place(text, i)} is {token[:40]!r}, which is no number")
     return np.array(tokens, dtype=np.float64)
+
+
+def _place(text: str, index: int) -> str:
+    """Say where a token stands, by its number and, of several lines, its line."""
+    ends = np.cumsum([len(line.split()) for line in text.splitlines()])
+    line = int(np.searchsorted(ends, index, side="right")) + 1
+    return f"number {index + 1}" + (f" (line {line})" if ends.size > 1 else "")
 
 
 def from_triples(triples: IntArray, what: str = "table") -> tuple[IntArray, OperandFormat, OperandFormat]:

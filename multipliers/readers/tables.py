@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import NamedTuple, NoReturn, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,6 +153,8 @@ def read_table(
     first = OperandFormat.parse(a) if isinstance(a, str) else a
     second = first if b is None else OperandFormat.parse(b) if isinstance(b, str) else b
     data = read_bytes(path)
+    if not data.removeprefix(b"\xef\xbb\xbf").strip():
+        raise TableError(f"{path}: the file is empty")
     label = name or path.stem
     try:
         if data[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
@@ -199,11 +201,7 @@ def _parse(data: bytes, format: str | None, formats: tuple[Formats, Formats]) ->
         return {format: FORMATS[format].parse(data, *formats)}
     names = [known for known, entry in FORMATS.items() if entry.recognise(data)]
     if not names:
-        begin = data[:24]
-        raise TableError(
-            f"no format of tables is recognised ({len(data)} bytes, beginning with {begin!r}); known are "
-            f"{', '.join(FORMATS)} and npz. Is it truncated? Pass format= to see where it departs from one"
-        )
+        _refuse_unrecognised(data)
     parsed, errors = {}, []
     for known in names:
         try:
@@ -216,6 +214,15 @@ def _parse(data: bytes, format: str | None, formats: tuple[Formats, Formats]) ->
     if any(not np.array_equal(first.array, other.array) for other in others):
         raise TableError(f"the formats {', '.join(parsed)} fit, and read the file differently; pass format=")
     return parsed
+
+
+def _refuse_unrecognised(data: bytes) -> NoReturn:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise TableError("the file is UTF-16 text; save it as UTF-8")
+    raise TableError(
+        f"no format of tables is recognised ({len(data)} bytes, beginning with {data[:24]!r}); known are "
+        f"{', '.join(FORMATS)} and npz. Is it truncated? Pass format= to see where it departs from one"
+    )
 
 
 def _choices(
@@ -260,7 +267,8 @@ def _decide(parsed: Mapping[str, ForeignTable], choices: list[tuple[str, Layout]
         listed = "; ".join(f"{formats[c.layout]}, {c}" for c in ranked)
         nearest = ranked[0].layout
         raise TableError(
-            f"several layouts fit and none is clearly nearest to exact products: {listed}. Pass format=, a=, b= and "
+            f"several layouts fit and none is clearly nearest to exact products (values run from {array.min()} to "
+            f"{array.max()}): {listed}. Pass format=, a=, b= and "
             f"order= to choose one, such as format={formats[nearest]!r}, a='{nearest.a}', b='{nearest.b}'"
         )
     return formats[best.layout], best.layout

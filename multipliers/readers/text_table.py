@@ -16,7 +16,7 @@ from multipliers.operands import IntArray, OperandFormat
 from multipliers.readers.foreign import ForeignTable, decode_text, floats, integers, is_text, read_bytes
 from multipliers.readers.layout import Layout, widths
 
-_CHARACTERS = b" \t\r\n\f0123456789+-.eE\xef\xbb\xbf"
+_CHARACTERS = b" \t\r\n\f0123456789+-.eE\xef\xbb\xbfnNaAiIfF"  # with those of nan and inf, to refuse these by name
 
 
 def recognise(data: bytes) -> bool:

@@ -54,12 +54,12 @@ def test_trailing_separators(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("0,0\n0,1,2\n", "row 2 has 3 cells, row 1 has 2"),
-        ("0,0\n0,\n", "row 2 has an empty cell"),
-        ("0,0\n0,x\n", "row 2: number 2 is 'x'"),
+        ("0,0\n0,1,2\n", "line 2 has 3 cells, line 1 has 2"),
+        ("0,0\n0,\n", "line 2 has an empty cell"),
+        ("0,0\n0,x\n", "line 2: number 2 is 'x'"),
         ("0,0\n0,1 2\n", "several numbers in one"),
         ("0,0,0\n0,1,2\n", "powers of two"),
-        ("0,0\n0,1.5\n", "not a whole number"),
+        ("0,0\n0,1.5\n", "is not a whole number"),
         ("0,0\n0,1e30\n", "does not fit int64"),
         ("a,b,f\n0,0,0\n0,1,0\n1,0,0\n", r"the pair a, b = 1, 1 is missing"),
         ("a,b,f\n", "no products"),
