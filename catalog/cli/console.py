@@ -49,6 +49,8 @@ def to_json(data: Any) -> str:
     from multipliers.records import json_safe
 
     def safe(value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return [safe(v) for v in value]
         return {k: safe(v) for k, v in value.items()} if isinstance(value, dict) else json_safe(value)
 
     return json.dumps(safe(data), indent=2, allow_nan=False) + "\n"
