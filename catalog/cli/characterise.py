@@ -34,6 +34,7 @@ from catalog.cli.errors import users_code
 from catalog.cli.figures import agrees, print_figures
 from catalog.cli.gates import gate_rows, gates_of
 from catalog.cli.grid import Grid
+from catalog.cli.page import write_page
 
 if TYPE_CHECKING:
     from catalog import Entry, Figure
@@ -121,7 +122,7 @@ def characterise(
         for target in targets:
             _write(target, multiplier, found, data, usual)
         if page is not None:
-            _write_report(page, spec, multiplier, found)
+            write_page(page, spec, multiplier, found, _entry(found), liberty)
     if json:
         print_json(data)
     else:
@@ -144,28 +145,6 @@ def _write(target: Path, multiplier: Multiplier, found: Characterisation, data: 
         from multipliers.files import write_atomically
 
         write_atomically(target, to_json(data).encode())
-
-
-def _write_report(target: Path, spec: str, multiplier: Multiplier, found: Characterisation) -> None:
-    """Write the HTML page, with what the catalog and the header of a circuit's file say of the multiplier."""
-    from catalog import families
-    from catalog.library.headers import read_figures
-    from catalog.library.reading import LANGUAGES
-    from catalog.report import compared, write_report
-    from catalog.report.evidence import header_compared, header_costs
-
-    entry, source = _entry(found), Path(spec)
-    has_header = source.suffix.lower() in LANGUAGES and source.is_file()
-    printed = read_figures(source.read_text(encoding="utf-8", errors="replace")) if has_header else ()
-    where = f"header of {source.name}"
-    write_report(
-        found,
-        target,
-        multiplier=multiplier,
-        published=(*compared(found, entry.figures if entry else ()), *header_compared(found, printed, where)),
-        costs=header_costs(printed, where),
-        design=next((family for family in families() if entry in family.entries), None),
-    )
 
 
 def _entry(found: Characterisation) -> Entry | None:

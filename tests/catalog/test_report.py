@@ -455,6 +455,41 @@ def test_command_compares_with_the_header_of_a_c_file(tmp_path):
     assert "power 0.125 mW header of mul4u_clear.c" in text
 
 
+def test_command_reports_the_area_of_a_mapped_circuit(tmp_path):
+    (tmp_path / "tiny.lib").write_text(
+        "library (tiny) { cell (AND2X1) { area : 2.35; pin (A) { direction : input; } pin (B) { direction : input; } "
+        'pin (Y) { direction : output; function : "(A&B)"; } } }'
+    )
+    (tmp_path / "and.blif").write_text(
+        ".model and\n.inputs A0 B0\n.outputs O0\n.gate AND2X1 A=A0 B=B0 Y=O0\n.end\n", encoding="utf-8"
+    )
+    liberty = ("--liberty", tmp_path / "tiny.lib")
+    done = run(tmp_path / "and.blif", "--a", "1u", *liberty, "--report", tmp_path / "out.html")
+    assert done.exit_code == 0, done.stderr
+    text = Page((tmp_path / "out.html").read_text(encoding="utf-8")).text
+    assert "area 2.35 as in the library" in text
+
+
+def test_command_reports_what_the_users_library_holds(tmp_path, monkeypatch):
+    from catalog.library import Library
+    from catalog.library.importing import import_folder
+
+    monkeypatch.setenv("AXSURROGATE_LIBRARY", str(tmp_path / "library.sqlite"))
+    folder = tmp_path / "release"
+    folder.mkdir()
+    (folder / "mul2u_clear.c").write_text(
+        "// MAE = 0.75\n// PDK45_AREA = 4.5 um2\n"
+        "#include <stdint.h>\nuint8_t mul2u_clear(uint8_t A, uint8_t B) { return (A & ~1) * B; }\n"
+    )
+    with Library(create=True) as library:
+        import_folder(folder, library, jobs=1)
+    done = run("library:mul2u_clear", "--report", tmp_path / "out.html")
+    assert done.exit_code == 0, done.stderr
+    text = Page((tmp_path / "out.html").read_text(encoding="utf-8")).text
+    assert "0.75 0.75 reproduced header of mul2u_clear.c, release" in text
+    assert "area 4.5 µm² header of mul2u_clear.c, release" in text
+
+
 @pytest.mark.parametrize(("name", "said"), [("c.txt", "must end in .html"), ("nowhere/c.html", "create it first")])
 def test_bad_report_names_are_refused_before_any_work(tmp_path, name, said):
     done = run("no_such_module:function", "--a", "8u", "--report", tmp_path / name)
