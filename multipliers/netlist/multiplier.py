@@ -44,6 +44,12 @@ class NetlistMultiplier(Multiplier):
     name : str, optional
         A label for people; the circuit's name by default.
 
+    Notes
+    -----
+    *Width of the product*: the port is read as an integer of its own width, never scaled. A port wider than
+    ``a.bits + b.bits`` is read whole (to 64 bits); a narrower one is what it is, so that a design whose port holds only
+    the high half of the product differs from it by a factor: append its low bits in a wrapper module.
+
     Attributes
     ----------
     circuit, a, b, operands, output, signed, name

@@ -18,7 +18,11 @@ OPERAND_NAMES = (
     ("operand_a", "operand_b"),
     ("a_i", "b_i"),
     ("i_a", "i_b"),
+    ("a_in", "b_in"),
+    ("data_a", "data_b"),
+    ("dataa", "datab"),
     ("multiplicand", "multiplier"),
+    ("mcand", "mplier"),
 )
 """Known names of the two operands, in their order; upper and lower case are the same."""
 
@@ -113,8 +117,12 @@ def find_output(circuit: Circuit, output: str | None = None) -> str:
     Raises
     ------
     NetlistError
-        If there are several and the choice is neither given nor known from the names.
+        If there is none, or there are several and the choice is neither given nor known from the names.
     """
+    if not circuit.outputs:
+        raise NetlistError(f"circuit {circuit.name!r} has no output; a multiplier has one, the product")
+    if not circuit.outputs:
+        raise NetlistError(f"circuit {circuit.name!r} has no output; a multiplier has one, the product")
     if output is not None:
         return circuit.output(output).name
     names = [port.name for port in circuit.outputs]
@@ -123,4 +131,5 @@ def find_output(circuit: Circuit, output: str | None = None) -> str:
         return names[0]
     if len(known) == 1:
         return known[0]
-    raise NetlistError(f"cannot tell which of the outputs {names} of {circuit.name!r} is the product; pass output=")
+    shown = ", ".join(f"{p.name!r} ({p.width} bits)" for p in circuit.outputs[:12])
+    raise NetlistError(f"cannot tell which output of {circuit.name!r} is the product: {shown}; pass output=")

