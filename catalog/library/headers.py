@@ -39,6 +39,9 @@ _COST_UNITS = {
     "delay": {"": 1.0, "ns": 1.0, "ps": 1e-3},
 }
 
+TWICE_ROUNDED = 1.1
+"""Error, in half units, of a value that was rounded to a digit more before (36.54 to 36.5 to 36)."""
+
 SIGMAS = 5.0
 """Standard errors by which a sampled mean may differ from a published one: hundreds of figures are compared."""
 
@@ -133,9 +136,10 @@ def compare(figures: Sequence[Figure], metrics: ErrorMetrics, a: OperandFormat, 
 
     Notes
     -----
-    A figure agrees if the measurement rounds to it: within half a unit of its last printed digit. EvoApproxLib derives
-    MAE% from the MAE that it has already rounded, so half a unit of that is allowed as well. Its first release prints
-    numbers by C's ``%f``: six decimals, of which trailing zeros mean nothing.
+    A figure agrees if the measurement rounds to it: within half a unit of its last printed digit. EvoApproxLib rounds
+    some values of MAE to one digit more before it prints them, and derives MAE% from the printed MAE, so the error of
+    that is allowed as well. Its first release prints numbers by C's ``%f``: six decimals, of which trailing zeros mean
+    nothing.
 
     Against a sample of operand pairs, means may differ by five standard errors besides, a worst case only must not be
     exceeded, and only these and the error probability are compared where fewer than 100 errors were drawn.
@@ -150,8 +154,10 @@ def compare(figures: Sequence[Figure], metrics: ErrorMetrics, a: OperandFormat, 
         scale = _scale(figure, metric, a, b)
         measured = float(getattr(metrics, metric)) * scale
         tolerance = _half_unit(figure.value)
-        if figure.name == "MAE%" and "MAE" in rounded:
-            tolerance += _half_unit(rounded["MAE"].value) * 100 / whole
+        if figure.name == "MAE":
+            tolerance *= TWICE_ROUNDED
+        elif figure.name == "MAE%" and "MAE" in rounded:
+            tolerance += TWICE_ROUNDED * _half_unit(rounded["MAE"].value) * 100 / whole
         published = float(figure.value)
         low, high = (scale * x for x in _range(metric, metrics))
         outside = max(low - published, published - high)
