@@ -21,16 +21,11 @@ if TYPE_CHECKING:
     from catalog import Circuit, Family
 
 app = typer.Typer(name="catalog", help="The named multipliers, and the circuits of your library.", no_args_is_help=True)
-app.command("search")(search)
-app.command("pareto")(pareto)
-app.command("show")(show)
-app.command("import")(import_)
 
 _COLUMNS = ("name", "operands", "MRE", "NMED", "products", "published figures", "the same circuit as")
 _TEXT = frozenset({0, 1, len(_COLUMNS) - 1})
 
 
-@app.command("list")
 def list_entries(
     family: Annotated[str | None, typer.Option(metavar="FAMILY", help="Only this family, such as drum.")] = None,
     library: LibraryFile = None,
@@ -89,3 +84,10 @@ def _release(origin: str, circuits: Iterable[Circuit]) -> Grid:
             (plain(circuit.name), f"{circuit.a} x {circuit.b}", *metrics, number(len(circuit.published)), "")
         )
     return grid
+
+
+app.command("list")(list_entries)
+app.command("show")(show)
+app.command("search")(search)
+app.command("pareto")(pareto)
+app.command("import")(import_)

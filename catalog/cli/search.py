@@ -116,7 +116,7 @@ def print_circuits(
     several = len({circuit.origin for circuit in circuits}) > 1
     heads = ["name", "operands", *(["origin"] if several else []), "pairs", *(quantity(c).title for c in columns)]
     n_text = len(heads) - len(columns)
-    grid = Grid(title, [("", head) for head in ([] if marks is None else [""]) + heads])
+    grid = Grid(title, [("", head) for head in ([] if marks is None else ["front"]) + heads])
     first = 0 if marks is None else 1
     grid.text_columns = frozenset(range(n_text + first))
     for circuit in circuits:

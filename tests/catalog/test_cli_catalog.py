@@ -143,7 +143,7 @@ def test_front_is_printed_and_marked_among_the_others(library):
     assert names(run("catalog", "pareto", "mre", "wce", *arguments[4:], "--a", "8u")) == ["exact8u", "exact8x6u"]
     everything = run(*arguments, "--all").stdout.splitlines()
     assert everything[0] == "Pareto front of wce and power: 1 of 3 circuits"
-    assert [line.startswith("*") for line in everything[3:]] == [True, False, False]
+    assert [line.split()[0] == "*" for line in everything[3:]] == [True, False, False]
     rows = json.loads(run(*arguments, "--all", "--json").stdout)
     assert [(row["name"], row["on_front"]) for row in rows] == [
         ("mul8u_BBB", True),
