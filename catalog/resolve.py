@@ -133,9 +133,10 @@ def resolve(
     except ParameterError as error:
         tried = f"it is no label ({error})"
     else:
-        if label.family in multipliers.families():
+        try:
             return _of_formats(multipliers.get(text), a, b)
-        tried = f"it is no label (no family {label.family!r} of multipliers)"
+        except UnknownNameError:
+            tried = f"it is no label (no family {label.family!r} of multipliers)"
     if _FINGERPRINT.fullmatch(text):
         return _of_formats(_from_library(text), a, b)
     known = {entry.label for entry in entries()} | set(multipliers.families())

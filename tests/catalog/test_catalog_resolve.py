@@ -53,6 +53,10 @@ def test_labels_in_and_beyond_the_catalog():
     assert resolve(multipliers.get("exact8u")) == multipliers.get("exact8u")
 
 
+def test_other_names_of_a_family():
+    assert resolve("dsm8u_k4") == multipliers.get("loba8u_v0k4")
+
+
 def test_formats_that_contradict_a_label():
     with pytest.raises(ParameterError, match="operand a of drum8u_k4 is 8u, not 8s"):
         resolve("drum8u_k4", a="8s")
