@@ -21,7 +21,7 @@ from catalog.library.schema import LibraryError
 from catalog.library.store import Library
 from multipliers.accumulator import Comparison
 from multipliers.errors import NetlistError, ParameterError
-from multipliers.readers import verilog
+from multipliers.readers.yosys_run import find_yosys, prepare_yosys
 
 DEFAULT_SAMPLE = 1 << 20
 """Operand pairs of a sampled comparison: a quarter of what `multipliers.metrics` draws, for there are many circuits."""
@@ -186,7 +186,7 @@ def _unreadable(run_code: bool) -> Iterator[tuple[str, str]]:
     if not run_code:
         yield "c", "C files were not compiled and run, as asked"
     try:
-        verilog.find_yosys()
+        find_yosys()
     except NetlistError as error:
         yield "verilog", f"{error}"
 
@@ -211,7 +211,7 @@ def _run(tasks: Sequence[Task], jobs: int) -> Generator[tuple[Task, Outcome], No
         return
     cache = None
     if any(LANGUAGES[path.suffix.lower()] == "verilog" for task in tasks for path in task.paths):
-        cache = verilog.prepare_yosys()  # once, before several processes need it
+        cache = prepare_yosys()  # once, before several processes need it
     with tempfile.TemporaryDirectory(prefix="axsurrogate_import_", ignore_cleanup_errors=True) as temporary:
         others = set(multiprocessing.active_children())
         context = multiprocessing.get_context("spawn")

@@ -18,10 +18,10 @@ from catalog.library.importing import default_release, import_folder
 from catalog.library.reading import find_files, formats_of, name_of
 from catalog.library.testing import ArrayMultiplier, printed_metrics, random_design, write_library
 from multipliers import OperandFormat, TableMultiplier, get
-from multipliers.errors import ParameterError
+from multipliers.errors import NetlistError, ParameterError
 from multipliers.metrics import error_metrics
 from multipliers.readers.c_run import Limits
-from multipliers.readers.verilog import prepare_yosys
+from multipliers.readers.yosys_run import prepare_yosys
 from multipliers.testing import check_multiplier
 
 FORMATS = [("8u", "8u"), ("8s", "8s"), ("5u", "3u"), ("4s", "6s")]
@@ -335,13 +335,10 @@ def test_code_is_not_run_unasked(imported, library, monkeypatch):
 
 
 def test_without_yosys_c_is_imported(tmp_path, library, monkeypatch, needs_compiler):
-    from multipliers.errors import NetlistError
-    from multipliers.readers import verilog
-
     def missing():
         raise NetlistError("reading Verilog needs Yosys")
 
-    monkeypatch.setattr(verilog, "find_yosys", missing)
+    monkeypatch.setattr(importing, "find_yosys", missing)
     write(tmp_path / "lib", "mul4u_x")
     (tmp_path / "lib" / "mul4u_x.v").write_text(DESIGNS[0].verilog())
     report = import_folder(tmp_path / "lib", library, jobs=1)
