@@ -68,7 +68,7 @@ class FourMoments:
         deviation = x - mean
         squared = np.square(deviation)
         n_a, n_b, (a2, a3, a4) = self.n, x.size, self._sums
-        b2, b3, b4 = float(squared.sum()), float(np.vdot(squared, deviation)), float(np.vdot(squared, squared))
+        b2, b3, b4 = float(squared.sum()), float((squared * deviation).sum()), float(np.square(squared).sum())
         n, step = n_a + n_b, mean - self.mean
         share_a, share_b = n_a / n, n_b / n
         cross = step * step * share_a * n_b
@@ -98,11 +98,8 @@ def exact_sums(E: IntArray, largest: int) -> tuple[int, int, int]:
         total = (int(high.sum()) << 32) + int(low.sum())
         sizes = np.abs(E).view(np.uint64)  # abs(-2**63) wraps to itself, which reads 2**63 as unsigned
         absolute = (int((sizes >> 32).sum()) << 32) + int((sizes & 0xFFFFFFFF).sum())
-    if largest * largest * size < 1 << 53:  # float64 dot products are exact here, and fast
-        real = E.astype(np.float64)
-        return total, absolute, int(real @ real)
-    if largest * largest * size < 1 << 63:
-        return total, absolute, int(E @ E)
+    if largest * largest * size < 1 << 63:  # in integers: a dot product of floats would start the threads of BLAS
+        return total, absolute, int(np.square(E).sum())
     # limbs of 22 bits: products below 2**44, their sums below 2**62
     sizes = np.abs(E).view(np.uint64)
     limbs = [((sizes >> shift) & 0x3FFFFF).astype(np.int64) for shift in range(0, largest.bit_length(), 22)]
