@@ -483,3 +483,22 @@ def test_generic_multiplexer_does_not_invert():
     assert standard_cell("PDKGENMUX2X1") == StandardCell("mux", ("A", "B", "S"), ("Y",))
     assert standard_cell("MUX2X1") == StandardCell("nmux", ("B", "A", "S"), ("Y",))
     assert standard_cell("PDKGEN") is standard_cell("MUX2X1PDKGENX") is None
+
+
+def test_ports_without_bits_are_no_ports():
+    with pytest.raises(NetlistError, match="input port 'b' of circuit 'm' has no bits"):
+        assemble("m", {"a": ["a"], "b": []}, {"o": ["a"]}, [])
+    with pytest.raises(NetlistError, match="output port 'o' of circuit 'm' has no bits"):
+        assemble("m", {"a": ["a"], "b": ["b"]}, {"o": []}, [])
+
+
+def test_library_cells_are_counted_but_say_nothing_of_the_function():
+    cells = [Cell("fa", ("a", "b", "c"), ("s", "t"), cell="FAX1"), Cell("not", ("t",), ("u",), cell="INVX2")]
+    cells.append(Cell("and", ("s", "u"), ("v",), cell=""))
+    ports = {"a": ["a"], "b": ["b"], "c": ["c"]}
+    circuit = assemble("m", ports, {"o": ["v"]}, cells)
+    assert circuit.cells == {"FAX1": 1, "INVX2": 1}
+    plain = assemble("m", ports, {"o": ["v"]}, [Cell(c.kind, c.inputs, c.outputs) for c in cells])
+    assert plain.cells == {}
+    assert plain == circuit
+    assert hash(plain) == hash(circuit)
