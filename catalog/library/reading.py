@@ -43,7 +43,10 @@ def find_files(folder: Path) -> Iterator[Path]:
     """
     seen: set[tuple[int, int]] = set()
     for at, folders, files in os.walk(folder, followlinks=True):
-        status = Path(at).stat()
+        try:
+            status = Path(at).stat()
+        except OSError:  # it has vanished since
+            continue
         if (status.st_dev, status.st_ino) in seen:
             folders.clear()
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,14 +35,15 @@ CREATE TABLE circuit (
 CREATE TABLE source (
     id INTEGER PRIMARY KEY,
     circuit INTEGER NOT NULL REFERENCES circuit (id),
-    path BLOB NOT NULL UNIQUE,
+    path BLOB NOT NULL,
     language TEXT NOT NULL,
     release TEXT NOT NULL,
     name TEXT NOT NULL,
     digest TEXT NOT NULL,
     figures TEXT NOT NULL,
     gates INTEGER,
-    depth INTEGER
+    depth INTEGER,
+    UNIQUE (path, release)
 );
 CREATE INDEX source_circuit ON source (circuit);
 CREATE INDEX source_name ON source (name);
@@ -53,9 +55,13 @@ sample; ``swapped`` is that of the circuit with its operands exchanged. ``metric
 `multipliers.accumulator.ErrorMetrics`, which rest on ``comparison``. ``errors`` holds ``F - a b`` for all pairs in
 natural order, as integers of the NumPy type ``errors_type``, compressed by zlib.
 
-``source``: one file that describes the circuit. ``path`` is the file system's own bytes. ``figures`` is a JSON list of
+``source``: one file that describes the circuit. ``path`` is the file system's own bytes; two releases may
+have it in common, as branches of one checkout do. ``figures`` is a JSON list of
 ``[name, value as printed, unit]`` of its header. ``gates`` and ``depth`` are counted in a netlist.
 """
+
+
+REMEDY = "Move it away and import again, or give another file (--library, AXSURROGATE_LIBRARY); it was not changed"
 
 
 class LibraryError(Exception):
@@ -73,21 +79,23 @@ def connect(path: Path, create: bool) -> sqlite3.Connection:
         If there is no such file and none is to be created.
     LibraryError
     """
-    if not path.exists():
-        if not create:
-            raise FileNotFoundError(
-                f"there is no library {str(path)!r}; make one with: axsurrogate catalog import FOLDER"
-            )
-        path.parent.mkdir(parents=True, exist_ok=True)
-    elif path.is_dir():
+    if path.is_dir():
         raise LibraryError(f"cannot use {str(path)!r} as a library: it is a folder; give the name of a file")
-    elif path.stat().st_size or not create:
-        _check(path)
+    new = not path.exists() or path.stat().st_size == 0
+    if new and not create:
+        if path.exists():
+            raise LibraryError(f"{str(path)!r} is no library of circuits: it is empty. {REMEDY}")
+        raise FileNotFoundError(f"there is no library {str(path)!r}; make one with: axsurrogate catalog import FOLDER")
+    if new:
+        path.parent.mkdir(parents=True, exist_ok=True)
     with told(path):
-        connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+        address = f"file:{quote(os.fsencode(path.absolute()))}?mode={'rwc' if new else 'rw'}"
+        connection = sqlite3.connect(address, uri=True, timeout=BUSY_S, isolation_level=None)
         try:
-            if create and connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+            if new:
                 _create(connection)
+            else:
+                _check(connection, path)
             connection.execute("PRAGMA foreign_keys = ON")
         except BaseException:
             connection.close()
@@ -105,37 +113,29 @@ def _create(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
-def _check(path: Path) -> None:
-    """Raise unless a file is a whole library of this version; it is opened for reading only."""
-    remedy = "Move it away and import again, or give another file (--library, AXSURROGATE_LIBRARY); it was not changed"
-    with path.open("rb") as file:
-        header = file.read(100)
-    if header[:16] != b"SQLite format 3\0":
-        raise LibraryError(f"{str(path)!r} is no library of circuits (no SQLite file). {remedy}")
-    damaged = f"the library {str(path)!r} is damaged"
-    page, pages = int.from_bytes(header[16:18], "big"), int.from_bytes(header[28:32], "big")
-    whole = pages * (65536 if page == 1 else page)
-    if len(header) < 100 or path.stat().st_size < whole:
-        raise LibraryError(f"{damaged}: it has {path.stat().st_size} of {whole} bytes. {remedy}")
-    try:
-        connection = sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True, timeout=BUSY_S)
-        try:
-            identity = connection.execute("PRAGMA application_id").fetchone()[0]
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        finally:
-            connection.close()
-    except sqlite3.DatabaseError as error:
-        raise LibraryError(f"{damaged}: {error}. {remedy}") from None
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise unless a file is a whole library of this version.
+
+    Everything is asked of SQLite: were the file opened and closed beside it, the locks of this process would go.
+    """
+    connection.execute("BEGIN")
+    identity = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    pages, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+    if path.stat().st_size < pages * size:
+        held = f"it has {path.stat().st_size} of {pages * size} bytes"
+        raise LibraryError(f"the library {str(path)!r} is damaged: {held}. {REMEDY}")
     if identity != APPLICATION_ID:
-        raise LibraryError(f"{str(path)!r} is an SQLite file of something else, no library of circuits. {remedy}")
+        raise LibraryError(f"{str(path)!r} is an SQLite file of something else, no library of circuits. {REMEDY}")
     if version > VERSION:
         raise LibraryError(
             f"the library {str(path)!r} has version {version}, this axsurrogate reads up to {VERSION}; "
             f"update axsurrogate, or give another file (--library, AXSURROGATE_LIBRARY)"
         )
+    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
-        raise LibraryError(f"{damaged}: {found}. {remedy}")
+        raise LibraryError(f"the library {str(path)!r} is damaged: {' '.join(found.split())}. {REMEDY}")
+    connection.execute("COMMIT")
 
 
 @contextmanager
@@ -155,4 +155,6 @@ def told(path: Path) -> Iterator[None]:
             remedy = "check the file and its folder"
         raise LibraryError(f"cannot use the library {str(path)!r} ({text}): {remedy}") from error
     except sqlite3.DatabaseError as error:
-        raise LibraryError(f"the library {str(path)!r} is damaged ({error}); move it away and import again") from error
+        if "not a database" in str(error):
+            raise LibraryError(f"{str(path)!r} is no library of circuits (no SQLite file). {REMEDY}") from None
+        raise LibraryError(f"the library {str(path)!r} is damaged ({error}). {REMEDY}") from error

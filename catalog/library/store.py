@@ -235,7 +235,7 @@ def _add_circuit(execute: Any, measured: Measured) -> int:
 
 def _add_source(execute: Any, circuit: int, source: Source) -> None:
     path = os.fsencode(source.path)
-    execute("DELETE FROM source WHERE path = ?", (path,))
+    execute("DELETE FROM source WHERE (path, release) = (?, ?)", (path, source.release))
     execute(
         "INSERT INTO source (circuit, path, language, release, name, digest, figures, gates, depth) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",

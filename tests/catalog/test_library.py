@@ -207,7 +207,7 @@ def newer_version(path):
     ("make", "message"),
     [
         (lambda path: path.write_text("circuits, no database"), "no SQLite file.*not changed"),
-        (lambda path: path.write_bytes(b"SQLite format 3\0"), "damaged"),
+        (lambda path: path.write_bytes(b"SQLite format 3\0"), "no library of circuits.*not changed"),
         (lambda path: path.write_bytes(b"SQLite format 3\0" + os.urandom(5000)), "damaged|no library"),
         (other_application, "SQLite file of something else"),
         (newer_version, f"version {VERSION + 1}, this axsurrogate reads up to {VERSION}; update"),
@@ -227,7 +227,7 @@ def test_what_is_no_library_is_refused_and_not_touched(tmp_path, make, message, 
 def test_an_empty_file_becomes_a_library_only_if_asked(tmp_path):
     path = tmp_path / "l.sqlite"
     path.touch()
-    with pytest.raises(LibraryError, match="no SQLite file"):
+    with pytest.raises(LibraryError, match="it is empty"):
         Library(path)
     with Library(path, create=True) as library:
         assert library.circuits() == []
@@ -241,7 +241,7 @@ def test_every_truncation_is_refused(tmp_path, library):
     path = tmp_path / "cut.sqlite"
     for size in {1, 15, 16, 50, 99, 100, 4095, 4096, *range(5000, len(whole), 9001), len(whole) - 1}:
         path.write_bytes(whole[:size])
-        with pytest.raises(LibraryError, match=r"(damaged|no SQLite).*[Mm]ove it away and import again"):
+        with pytest.raises(LibraryError, match=r"(damaged|no library).*Move it away and import again"):
             Library(path)
         assert path.read_bytes() == whole[:size]
 
@@ -329,6 +329,27 @@ def test_a_file_that_may_not_grow_loses_nothing(library):
     assert [p.name for p in library.path.parent.iterdir()] == ["l.sqlite"]
     with Library(library.path) as again:
         assert [row.name for row in again.circuits()] == ["x"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a process that ends within a write, as on POSIX")
+def test_a_write_that_was_cut_off_is_undone(library):
+    library.add(measure(random_multiplier(), TASK), [source()])
+    library.close()
+    code = f"""
+        import os, sqlite3
+        connection = sqlite3.connect({str(library.path)!r}, isolation_level=None)
+        connection.execute("PRAGMA cache_size = 1")
+        connection.execute("BEGIN")
+        connection.execute("UPDATE circuit SET errors = randomblob(1000000)")
+        connection.execute("UPDATE source SET name = 'damaged'")
+        os._exit(1)
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False)
+    assert Path(f"{library.path}-journal").exists()
+    with Library(library.path) as again:
+        row = again.find("x")
+        assert np.array_equal(again.multiplier(row).table(), random_multiplier().table())
+    assert not Path(f"{library.path}-journal").exists()
 
 
 def test_several_writers_wait_for_each_other(tmp_path):

@@ -200,7 +200,17 @@ def test_a_changed_file_is_imported_again(tmp_path, library, needs_compiler):
     report = import_folder(tmp_path / "lib", library, jobs=1)
     assert (report.imported, report.unchanged) == (1, 0)
     assert library.find("mul3u_x").metrics["max_error"] == 7  # 0 + 7
-    assert import_folder(tmp_path / "lib", library, jobs=1, release="again").imported == 1
+
+
+def test_branches_of_one_checkout_are_releases(tmp_path, library, needs_compiler):
+    for branch, value in (("v1", "A * B"), ("v2", "A * B + 1")):
+        (tmp_path / "lib" / ".git").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "lib" / ".git" / "HEAD").write_text(f"ref: refs/heads/{branch}\n")
+        write(tmp_path / "lib", "mul3u_x", value)
+        assert import_folder(tmp_path / "lib", library, jobs=1).imported == 1
+    assert [row.origin for row in library.circuits()] == ["lib@v1", "lib@v2"]
+    (found,) = disagreements(library)
+    assert (found.kind, found.releases) == ("releases", ("lib@v1", "lib@v2"))
 
 
 def test_copies_that_differ_in_comments_are_read_once(tmp_path, library, monkeypatch, needs_compiler):
