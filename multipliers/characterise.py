@@ -130,13 +130,16 @@ def characterise(
 ) -> Characterisation:
     """Measure the error, structure, profiles, histograms, ranks and singular spectra of a multiplier.
 
-    Up to 2**20 operand pairs everything rests on the whole table. Above,
+    Up to 2**20 operand pairs everything rests on the whole table (but for metrics, if a sample is asked for). Above,
+    each part rests on what its own field says:
 
-    * metrics are streamed (to 2**24 pairs, or on ``comparison="streamed"``) or sampled;
-    * structure rests on 2**18 drawn pairs, the histograms on 2**20;
-    * profiles hold every value up to 2**24 pairs, 128 evenly spaced ones above, each against every value of the other
-      operand (65,536 drawn ones if it has more);
-    * ranks and spectra are those of a random 256 x 256 sub-matrix.
+    * metrics are streamed (to 2**24 pairs, or on ``comparison="streamed"``) or sampled, then with confidence intervals:
+      ``metrics.comparison``, ``metrics.intervals``;
+    * structure rests on 2**18 drawn pairs, the histograms on 2**20: their ``comparison``;
+    * profiles hold every value up to 2**24 pairs, 128 evenly spaced ones above (``every_value``), each against every
+      value of the other operand, or 65,536 drawn ones if it has more (``comparison``);
+    * ranks and spectra are those of a random 256 x 256 sub-matrix: their ``complete``. Ranks are then lower bounds, and
+      the shares of the norm estimates.
 
     Parameters
     ----------

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multipliers.distributions import FloatArray
+from multipliers.distributions import FloatArray, weighted_pairs
 from multipliers.metric_values import Comparison
-from multipliers.multiplier import Multiplier, sample_pairs
+from multipliers.multiplier import Multiplier
 from multipliers.operands import IntArray, OperandFormat
 from multipliers.parallel import map_in_order
 from multipliers.records import Record
@@ -32,6 +32,10 @@ class ErrorProfile(Record):
         Mean and standard deviation of E over the other operand (LSB), weighted by its distribution.
     n_others : int
         Values of the other operand behind each number.
+    every_value : bool
+        Whether ``values`` are all values of the operand.
+    comparison : str
+        ``"exhaustive"``: against every value of the other operand; ``"sampled"``: against drawn ones.
     """
 
     operand: str
@@ -39,6 +43,8 @@ class ErrorProfile(Record):
     mean: FloatArray
     sd: FloatArray
     n_others: int
+    every_value: bool
+    comparison: Comparison
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,9 +102,7 @@ def error_profile(
     if other.size <= MAX_OTHER_VALUES:
         others, p = other.values(), weights
     else:
-        others = sample_pairs(other, other, MAX_OTHER_VALUES)[0]
-        p = None if weights is None else weights[others - other.minimum]
-        p = None if p is None or not p.any() else p / p.sum()
+        others, p = weighted_pairs(other, other, MAX_OTHER_VALUES, 0, weights)[0], None
 
     def collect(held_values: IntArray) -> tuple[FloatArray, FloatArray]:
         x = held_values[:, None]
@@ -111,7 +115,15 @@ def error_profile(
     step = max(1, MAX_TERMS // others.size)
     blocks = [values[start : start + step] for start in range(0, values.size, step)]
     means, deviations = zip(*map_in_order(collect, blocks, workers), strict=True)
-    return ErrorProfile(operand, values, np.concatenate(means), np.concatenate(deviations), others.size)
+    return ErrorProfile(
+        operand=operand,
+        values=values,
+        mean=np.concatenate(means),
+        sd=np.concatenate(deviations),
+        n_others=others.size,
+        every_value=values.size == held.size,
+        comparison="exhaustive" if other.size <= MAX_OTHER_VALUES else "sampled",
+    )
 
 
 def error_histogram(

@@ -207,3 +207,27 @@ def test_bad_requests():
         characterise(get("exact2u"), None, [1])
     with pytest.raises(ParameterError, match="share"):
         characterise(get("exact2u")).error_spectrum.terms_for(-1)
+
+
+def test_every_part_says_what_it_rests_on():
+    whole, wide = characterise(get("mitchell6u")), characterise(get("mitchell16u"), sample=1000)
+    for c, complete in ((whole, True), (wide, False)):
+        word = "exhaustive" if complete else "sampled"
+        assert (c.metrics.comparison, c.structure.comparison) == (word, word)
+        assert (c.error_histogram.comparison, c.relative_error_histogram.comparison) == (word, word)
+        assert c.product_spectrum.complete == c.error_spectrum.complete == complete
+        assert c.profile_a.every_value == c.profile_b.every_value == complete
+        assert c.profile_a.comparison == c.profile_b.comparison == "exhaustive"  # 128 values against all others
+        assert bool(c.metrics.intervals) != complete
+    asked = characterise(get("mitchell6u"), sample=1000)
+    assert (asked.complete, asked.metrics.comparison) == (True, "sampled")
+
+
+def test_profiles_against_drawn_values_follow_their_distribution():
+    m = CallableMultiplier(lambda a, b: a * b + (b == 77), OperandFormat(4), OperandFormat(20), name="one value")
+    rare = np.zeros(m.b.size)
+    rare[[77, 99]] = 1, 3
+    profile = error_profile(m, "a", rare)
+    assert (profile.comparison, profile.n_others, profile.every_value) == ("sampled", 65536, True)
+    np.testing.assert_allclose(profile.mean, 0.25, atol=0.01)
+    assert error_profile(m, "b", None, 16).comparison == "exhaustive"
