@@ -125,20 +125,14 @@ def _altered_dots(logic: Logic, a: Sequence[Net], b: Sequence[Net], join: str) -
     """Columns of dots: mirrored pairs from the outer one in, the central dot, the joined generate signals."""
     columns: Columns = []
     for column in range(2 * _BITS):
-        rows = range(max(0, column - _BITS + 1), min(column, _BITS - 1) + 1)
-        plain: list[Net] = []
-        propagate: list[Net] = []
-        generate: list[Net] = []
-        for j in rows:
-            i = column - j
-            if i <= j:
-                plain += [logic.gate("and", a[i], b[j])] if i == j else []
-                break
-            pair = [logic.gate("and", a[i], b[j]), logic.gate("and", a[j], b[i])]
-            if len(rows) <= 3:
-                propagate += pair
-            else:
-                propagate.append(logic.gate("or", *pair))
-                generate.append(logic.gate("and", *pair))
-        columns.append([*propagate, *plain, *([logic.gate(join, *generate)] if generate else [])])
+        mirrored = [(column - j, j) for j in range(_BITS) if j < column - j < _BITS]
+        pairs = [(logic.gate("and", a[i], b[j]), logic.gate("and", a[j], b[i])) for i, j in mirrored]
+        middle, odd = divmod(column, 2)
+        central = [] if odd or middle >= _BITS else [logic.gate("and", a[middle], b[middle])]
+        if 2 * len(pairs) + len(central) <= 3:
+            columns.append([dot for pair in pairs for dot in pair] + central)
+        else:
+            propagate = [logic.gate("or", *pair) for pair in pairs]
+            generate = [logic.gate("and", *pair) for pair in pairs]
+            columns.append([*propagate, *central, logic.gate(join, *generate)])
     return columns

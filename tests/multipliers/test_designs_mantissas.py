@@ -163,7 +163,7 @@ def choices(family, a, b):
             if n - 1 >= index
             for t in range(max(n - 1 - index, 1))
         ],
-        "tosam": [{"product_bits": h, "sum_bits": t} for h in (0, 1, 15) for t in range(n)],
+        "tosam": [{"product_bits": h, "sum_bits": t} for h in (0, 15) for t in range(n)],
         "ssm": [{"segment_bits": m} for m in range(1, n + 1)]
         + [{"segment_bits": m, "middle": q} for m in range(1, n - 1) for q in range(1, n - m)],
         "cssm": [{"segment_bits": m, "terms": u} for m in range(3, n - a.signed) for u in (2, 3) if a == b],
@@ -180,8 +180,7 @@ def test_oracle_exhaustively_at_small_widths(family):
 
 
 EIGHT = [
-    "mbm8u_t0", "realm8u_m4t0", "realm8s_m8t2", "tosam8u_h1t4", "ssm8s_m5", "ssm8u_m4q2", "cssm8u_m5u2",
-    "cssm8s_m4u3", "loba8u_v1k3", "loba8u_v3k2",
+    "mbm8u_t0", "realm8s_m8t2", "tosam8u_h1t4", "ssm8s_m5", "ssm8u_m4q2", "cssm8s_m4u3", "loba8u_v1k3", "loba8u_v3k2",
 ]  # fmt: skip
 
 
