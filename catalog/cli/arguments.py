@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SPEC_HELP = (
     "A label (drum8u_k4), a table (.npz, .csv, .txt, ...), a circuit (.v, .blif, .aig, ...), "
-    "C source or module:function (these run their code)."
+    "one of your library (library:NAME), C source or module:function (these run their code)."
 )
 
 Spec = Annotated[str, typer.Argument(metavar="SPEC", help=SPEC_HELP, show_default=False)]

@@ -13,9 +13,12 @@ from catalog.library.headers import read_figures
 from catalog.library.reading import LANGUAGES, MAX_FILE_BYTES, name_of, read_circuit
 from catalog.library.records import Measured, Source, digest_of, pack_errors
 from multipliers.accumulator import Comparison
+from multipliers.characterise import SUBMATRIX_SIDE
 from multipliers.metrics import MAX_EXHAUSTIVE_PAIRS, error_metrics
 from multipliers.multiplier import MAX_TABLE_ENTRIES, SAMPLE_SIZE, Multiplier, sample_pairs
 from multipliers.netlist.multiplier import NetlistMultiplier
+from multipliers.rank import error_and_product_ranks
+from multipliers.spectrum import random_submatrix
 from multipliers.table import TableMultiplier
 
 _COMMENT = re.compile(r"\A\s*/\*.*?\*/|^[ \t]*//[^\n]*$", re.DOTALL | re.MULTILINE)
@@ -128,8 +131,18 @@ def measure(multiplier: Multiplier, task: Task, known: Sequence[Measured] = ()) 
             sample=task.sample if comparison == "sampled" else None,
             workers=1,  # the processes are parallel
         ),
+        terms=_terms(multiplier),
         errors=pack_errors(multiplier),
     )
+
+
+def _terms(multiplier: Multiplier) -> int:
+    """Count the products that simulate a multiplier exactly; of wide operands, at least."""
+    rows, columns = multiplier.a.values(), multiplier.b.values()
+    if multiplier.n_pairs > MAX_EXHAUSTIVE_PAIRS:
+        rows, columns = random_submatrix(multiplier, SUBMATRIX_SIDE)
+    error_rank, product_rank = error_and_product_ranks(multiplier.error(rows[:, None], columns), rows, columns)
+    return min(product_rank, 1 + error_rank)
 
 
 def _swapped(multiplier: Multiplier, complete: bool) -> str:

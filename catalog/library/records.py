@@ -72,6 +72,9 @@ class Measured:
     complete : bool
         Whether the fingerprints cover every operand pair.
     metrics : ErrorMetrics
+    terms : int
+        Ordinary products that simulate it exactly, min(rank F, 1 + rank E); of more than 2**20 operand pairs at least
+        so many, from a random sub-matrix.
     errors : (bytes, str) or None
         ``F - a b`` for all pairs in natural order, compressed, and the NumPy type of the integers.
     """
@@ -82,6 +85,7 @@ class Measured:
     b: OperandFormat
     complete: bool
     metrics: ErrorMetrics
+    terms: int
     errors: tuple[bytes, str] | None = field(default=None, repr=False)
 
 

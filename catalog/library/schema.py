@@ -28,6 +28,7 @@ CREATE TABLE circuit (
     swapped TEXT NOT NULL,
     comparison TEXT NOT NULL,
     metrics TEXT NOT NULL,
+    terms INTEGER NOT NULL,
     errors BLOB,
     errors_type TEXT,
     UNIQUE (fingerprint, a, b)
@@ -52,8 +53,9 @@ CREATE INDEX source_name ON source (name);
 
 ``circuit``: one function of two operands. ``fingerprint`` covers every operand pair where ``complete`` is 1, else a
 sample; ``swapped`` is that of the circuit with its operands exchanged. ``metrics`` is the JSON of
-`multipliers.accumulator.ErrorMetrics`, which rest on ``comparison``. ``errors`` holds ``F - a b`` for all pairs in
-natural order, as integers of the NumPy type ``errors_type``, compressed by zlib.
+`multipliers.accumulator.ErrorMetrics`, which rest on ``comparison``; ``terms`` is as in `catalog.circuit.COSTS`.
+``errors`` holds ``F - a b`` for all pairs in natural order, as integers of the NumPy type ``errors_type``, compressed
+by zlib.
 
 ``source``: one file that describes the circuit. ``path`` is the file system's own bytes; two releases may
 have it in common, as branches of one checkout do. ``figures`` is a JSON list of

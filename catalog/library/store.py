@@ -85,15 +85,15 @@ class Library:
         """List what is stored: each circuit, without its table, and its files by path."""
         with told(self.path):
             found = self._connection.execute(
-                "SELECT circuit.id, fingerprint, swapped, a, b, complete, metrics, path, language, release, name, "
-                "digest, figures, gates, depth FROM circuit JOIN source ON circuit = circuit.id ORDER BY path"
+                "SELECT circuit.id, fingerprint, swapped, a, b, complete, metrics, terms, path, language, release, "
+                "name, digest, figures, gates, depth FROM circuit JOIN source ON circuit = circuit.id ORDER BY path"
             ).fetchall()
         circuits: dict[int, tuple[Measured, list[Source]]] = {}
-        for key, fingerprint, swapped, a, b, complete, metrics, path, *about, figures, gates, depth in found:
+        for key, fingerprint, swapped, a, b, complete, metrics, terms, path, *about, figures, gates, depth in found:
             if key not in circuits:
                 formats = OperandFormat.parse(a), OperandFormat.parse(b)
                 error_metrics = ErrorMetrics.from_dict(json.loads(metrics))
-                circuits[key] = Measured(fingerprint, swapped, *formats, bool(complete), error_metrics), []
+                circuits[key] = Measured(fingerprint, swapped, *formats, bool(complete), error_metrics, terms), []
             read = tuple(Figure(*figure) for figure in json.loads(figures))
             language, release, name, digest = about
             source = Source(Path(os.fsdecode(path)), language, release, name, digest, read, gates, depth)
@@ -225,10 +225,13 @@ def _add_circuit(execute: Any, measured: Measured) -> int:
     metrics, errors = measured.metrics, measured.errors or (None, None)
     key = (measured.fingerprint, measured.a.label, measured.b.label)
     execute(
-        "INSERT INTO circuit (fingerprint, a, b, complete, swapped, comparison, metrics, errors, errors_type) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
+        "INSERT INTO circuit (fingerprint, a, b, complete, swapped, comparison, metrics, terms, errors, errors_type) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
         "SET comparison = excluded.comparison, metrics = excluded.metrics WHERE excluded.comparison != 'sampled'",
-        (*key, measured.complete, measured.swapped, metrics.comparison, json.dumps(metrics.to_dict()), *errors),
+        (
+            *(*key, measured.complete, measured.swapped),
+            *(metrics.comparison, json.dumps(metrics.to_dict()), measured.terms, *errors),
+        ),
     )
     return int(execute("SELECT id FROM circuit WHERE (fingerprint, a, b) = (?, ?, ?)", key).fetchone()[0])
 
@@ -263,6 +266,6 @@ def _row(release: str, name: str, measured: Measured, sources: Sequence[Source])
             for field, value in metrics.to_dict().items()
             if isinstance(value, int | float) and not isinstance(value, bool)
         },
-        costs=costs_of(sources),
+        costs={**costs_of(sources), "terms": measured.terms},
         published=published_of(sources, measured.a, measured.b),
     )

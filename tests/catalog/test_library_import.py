@@ -18,6 +18,7 @@ from catalog.library.importing import default_release, import_folder
 from catalog.library.reading import find_files, formats_of, name_of
 from catalog.library.testing import ArrayMultiplier, printed_metrics, random_design, write_library
 from multipliers import OperandFormat, TableMultiplier, get
+from multipliers.characterise import characterise
 from multipliers.errors import NetlistError, ParameterError
 from multipliers.metrics import error_metrics
 from multipliers.readers.c_run import Limits
@@ -396,6 +397,7 @@ def test_wide_circuits_are_sampled_and_read_again(wide, library, tmp_path, monke
     (row,) = library.circuits()
     assert (row.complete, row.comparison, row.metrics["n_pairs"]) == (False, "sampled", 1 << 14)
     assert row.fingerprint == design.sample_fingerprint()
+    assert row.costs["terms"] == characterise(design).n_exact_products
     assert disagreements(library) == []
     monkeypatch.setattr(reading, "CompiledMultiplier", None)  # the netlist is read, no code is run
     assert library.multiplier(row).sample_fingerprint() == row.fingerprint
@@ -562,7 +564,7 @@ def test_the_command_reports_in_json_and_says_that_it_runs_code(tmp_path, needs_
     assert [Path(f["path"]).name for f in report["failures"]] == ["mul3u_bad.c"]
     assert (report["disagreements"], report["library"]) == ([], str(file))
     with Library(file) as library:
-        assert library.circuits()[0].costs == {"power": 0.1}
+        assert library.circuits()[0].costs == {"power": 0.1, "terms": 1}
 
 
 def test_the_command_tells_errors_in_one_line(tmp_path):
