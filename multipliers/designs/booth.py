@@ -65,8 +65,8 @@ class ApproximateBooth(_Booth):
     -----
     Sign rule: native two's complement.
 
-    The correction bit of approximate rows is an interpretation: two public models disagree (``b2 & (b1 ^ b0)``, taken
-    here, or ``b2``), with an effect of about 5 % on NMED.
+    The correction bit of approximate rows is an interpretation: public Verilog has ``b2 & (b1 ^ b0)``, taken here, for
+    ``p`` of 14 and 16, and ``b2`` for 20 and 24, with an effect of about 5 % on NMED.
 
     Error range: two-sided. A zero multiplicand gives non-zero products, for encoder 2 a zero multiplier too: relative
     errors are unbounded.

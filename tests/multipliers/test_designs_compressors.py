@@ -61,9 +61,13 @@ STAGES = [
 """Momeni et al., 8 bits: columns and their cells (c compressor, f full adder, h half adder)."""
 
 
-def tree(compressor_of):
-    columns = [[A[c - j] & B[j] for j in range(8) if 0 <= c - j < 8] for c in range(16)]
-    for stage in STAGES:
+FOUR = [{2: "h", 3: "c", 4: "c", 5: "f"}]
+"""The same for 4 bits, where this package's placement needs one stage."""
+
+
+def tree(compressor_of, n=8):
+    columns = [[A[c - j] & B[j] for j in range(n) if 0 <= c - j < n] for c in range(2 * n)]
+    for stage in STAGES if n == 8 else FOUR:
         carries, couts, after = [], [], []
         for c, dots in enumerate(columns):
             dots, sums, late = dots + carries, [], couts
@@ -152,8 +156,8 @@ def ko(join):
 
 
 ORACLES = {
-    "momeni": lambda v: tree(lambda c: (design1 if v % 2 else design2) if v < 3 or c < 7 else exact42),
-    "akbari": lambda v: tree(lambda c: lambda x, cin: (x[0], x[3], x[2] if v == 2 else None)),
+    "momeni": lambda v, n=8: tree(lambda c: (design1 if v % 2 else design2) if v < 3 or c < n - 1 else exact42, n),
+    "akbari": lambda v, n=8: tree(lambda c: lambda x, cin: (x[0], x[3], x[2] if v == 2 else None), n),
     "venkatachalam": lambda o: ko("or" if o else "and"),
 }
 EIGHT = [f"momeni8u_v{v}" for v in (1, 2, 3, 4)] + [f"akbari8u_v{v}" for v in (1, 2)]
@@ -169,13 +173,22 @@ def products(bits):
 
 
 def test_the_oracle_s_tree_of_exact_cells_is_exact():
-    np.testing.assert_array_equal(products(tree(lambda c: exact42)), multipliers.get("exact8u").table())
+    for n in (8, 4):
+        table = products(tree(lambda c: exact42, n))[: 1 << n, : 1 << n]
+        np.testing.assert_array_equal(table, multipliers.get(f"exact{n}u").table())
 
 
 @pytest.mark.parametrize("label", EIGHT)
 def test_oracle_exhaustively_at_8_bits(label):
     parsed = multipliers.naming.parse_label(label)
     expected = products(ORACLES[parsed.family](*parsed.parameters.values()))
+    np.testing.assert_array_equal(multipliers.get(label).table(), expected)
+
+
+@pytest.mark.parametrize("label", [label.replace("8u", "4u") for label in EIGHT if "venkatachalam" not in label])
+def test_oracle_exhaustively_at_4_bits(label):
+    parsed = multipliers.naming.parse_label(label)
+    expected = products(ORACLES[parsed.family](*parsed.parameters.values(), n=4))[:16, :16]
     np.testing.assert_array_equal(multipliers.get(label).table(), expected)
 
 
