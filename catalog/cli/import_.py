@@ -72,8 +72,9 @@ def import_(
 ) -> None:
     """Import circuits into your library: C and Verilog, with published figures and costs; tell what disagrees.
 
-    C files are compiled and run: import only what you trust, or use --no-run-code. An interrupted import goes on where
-    it was when it is started again. A file that cannot be read is told and skipped.
+    C files are compiled and run: import only what you trust, or use --no-run-code.
+
+    An interrupted import goes on where it was when it is started again. Files that cannot be read are told and skipped.
     """
     from catalog.library import Library
     from catalog.library.disagreements import disagreements

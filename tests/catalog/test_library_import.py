@@ -1,4 +1,5 @@
 import json
+import multiprocessing
 import os
 import shutil
 import tempfile
@@ -158,6 +159,23 @@ def test_an_interrupt_ends_the_processes(tmp_path, library, needs_compiler):
     assert len(library.circuits()) == 1
     assert import_folder(tmp_path / "lib", library, jobs=1).unchanged == 1
     assert len(library.circuits()) == 6
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills processes as POSIX does")
+def test_a_process_that_is_killed_is_told(tmp_path, library, needs_compiler):
+    for i in range(8):
+        write(tmp_path / "lib", f"mul4u_{i}", f"A * B + {i}")
+
+    def kill(*_):
+        for process in multiprocessing.active_children():
+            process.kill()
+
+    with pytest.raises(LibraryError, match="a process of the import ended unexpectedly; what was imported is stored"):
+        import_folder(tmp_path / "lib", library, jobs=2, progress=kill)
+    stored = len(library.circuits())
+    assert 0 < stored < 8
+    report = import_folder(tmp_path / "lib", library, jobs=1)
+    assert (report.unchanged, report.imported) == (stored, 8 - stored)
 
 
 def test_two_imports_at_once_store_everything_once(tmp_path, needs_compiler):
