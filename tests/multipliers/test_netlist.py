@@ -23,7 +23,7 @@ from multipliers.netlist import (
 )
 from multipliers.netlist.cells import STANDARD_CELLS, StandardCell, standard_cell
 from multipliers.netlist.ports import group_bits
-from multipliers.netlist.simulation import compile_circuit
+from multipliers.netlist.simulation import BLOCK_WORDS, compile_circuit
 from multipliers.netlist.tables import cover_cells, table_cell
 from multipliers.testing import check_multiplier
 
@@ -502,3 +502,14 @@ def test_library_cells_are_counted_but_say_nothing_of_the_function():
     assert plain.cells == {}
     assert plain == circuit
     assert hash(plain) == hash(circuit)
+
+
+@pytest.mark.parametrize("n", [0, 1, 7, 8, 9, 63, 64, 65, 64 * BLOCK_WORDS - 1, 64 * BLOCK_WORDS + 9])
+def test_any_number_of_patterns(n):
+    """Words, bytes and blocks that are not full, and complemented outputs."""
+    cells = [Cell("nand", (f"a{i}", f"b{i}"), (f"n{i}",)) for i in range(11)]
+    ports = {x: [f"{x}{i}" for i in range(11)] for x in "ab"}
+    circuit = assemble("nands", ports, {"o": [*(f"n{i}" for i in range(11)), "a10", "b0"]}, cells)
+    a, b = np.random.default_rng(n).integers(0, 1 << 11, (2, n))
+    expected = (~(a & b) & 0x7FF) | (a >> 10 << 11) | ((b & 1) << 12)
+    np.testing.assert_array_equal(simulate(circuit, {"a": a, "b": b})["o"], expected)
