@@ -24,6 +24,8 @@ def discover(
     method: str = "exact",
     *,
     terms: int | None = None,
+    products: int | None = None,
+    factors: str = "float",
     weights_a: ArrayLike | None = None,
     weights_b: ArrayLike | None = None,
     basis: str = "auto",
@@ -41,9 +43,15 @@ def discover(
     method : {"exact", "htp", "lowrank"}
         ``"exact"``: integer factorisation into the fewest terms, ``min(rank F, 1 + rank E)``.
         ``"htp"``: the published regression recipe over ``{1, x, x mod 2**l}`` or leading-one truncation.
-        ``"lowrank"``: the best ``terms`` terms in weighted least squares, mean error preserved.
+        ``"lowrank"``: the best ``terms`` terms, or ``products`` products, in weighted least squares, mean error
+        preserved.
     terms : int, optional
-        ``"lowrank"``: how many terms (default 4). ``"exact"``: refuse to use more (default: no limit up to 256).
+        ``"lowrank"``: how many terms in all (default 4). ``"exact"``: refuse to use more (default: no limit up to 256).
+    products : int, optional
+        ``"lowrank"``, instead of ``terms``: how many products, beside terms with a constant factor, which cost nearly
+        nothing. The one choice for operands too wide for a table.
+    factors : {"float", "int8", "bfloat16"}
+        ``"lowrank"`` with ``products``: datatype that the factors of products are rounded to, and fitted again.
     weights_a, weights_b : array_like of float, optional
         ``"lowrank"``: operand distributions, a weight per value in natural order.
     basis : {"auto", "mod", "leading_one"}
@@ -74,7 +82,7 @@ def discover(
     >>> s.n_terms, s.is_exact
     (3, True)
     """
-    _refuse_foreign_options(method, terms, weights_a, weights_b, basis, decimals)
+    _refuse_foreign_options(method, terms, products, factors, weights_a, weights_b, basis, decimals)
     if sample is None and not every_pair:
         sample = default_sample(multiplier)
     if method == "exact":
@@ -84,6 +92,13 @@ def discover(
 
         found = fit_htp(multiplier, basis=basis, decimals=decimals)
         options: dict[str, Option] = {"basis": basis, "decimals": decimals}
+    elif products is not None:
+        from surrogate.fit.products import fit_products
+
+        weights = {"weights_a": weights_a, "weights_b": weights_b}
+        found = fit_products(multiplier, products=products, factors=factors, **weights)
+        weighted = weights_a is not None or weights_b is not None
+        options = {"products": products, "factors": factors, "weighted": weighted}
     else:
         from surrogate.fit.lowrank import fit_lowrank
 
@@ -122,6 +137,8 @@ def _surrogate(reference: MultiplierReference, terms: list[Term], method: str, o
 def _refuse_foreign_options(
     method: str,
     terms: int | None,
+    products: int | None,
+    factors: str,
     weights_a: ArrayLike | None,
     weights_b: ArrayLike | None,
     basis: str,
@@ -129,6 +146,8 @@ def _refuse_foreign_options(
 ) -> None:
     given = {
         "terms": (terms is not None, ("exact", "lowrank")),
+        "products": (products is not None, ("lowrank",)),
+        "factors": (factors != "float", ("lowrank",)),
         "weights_a": (weights_a is not None, ("lowrank",)),
         "weights_b": (weights_b is not None, ("lowrank",)),
         "basis": (basis != "auto", ("htp",)),
@@ -139,3 +158,7 @@ def _refuse_foreign_options(
     for option, (is_given, methods) in given.items():
         if is_given and method not in methods:
             raise FitError(f"{option} is an option of method {' or '.join(map(repr, methods))}, not of {method!r}")
+    if terms is not None and products is not None:
+        raise FitError("terms and products are both given; terms counts all terms, products those that cost a product")
+    if factors != "float" and products is None:
+        raise FitError(f"factors={factors!r} needs products, the number of products")

@@ -3,7 +3,8 @@
 A term with a constant factor costs next to nothing: ``1 * h(b)`` summed over a receptive field is a constant of an
 output channel, ``g(a) * 1`` one sum that all channels share. So the additive part of the table is taken out first,
 
-    F(a, b) = r(a) + c(b) + G(a, b),   r(a) = sum_b q(b) F(a, b),   c(b) = sum_a p(a) F(a, b) - sum_ab p(a) q(b) F(a, b)
+    F(a, b) = r(a) + c(b) - m + G(a, b),    r(a) = sum_b q(b) F(a, b),    c(b) = sum_a p(a) F(a, b),
+    m = sum_ab p(a) q(b) F(a, b)
 
 which leaves ``G`` with weighted row and column means 0, and the truncated SVD of ``G``, rows and columns scaled by the
 square roots of ``p`` and ``q``, is the best rest (Eckart, Young, Psychometrika 1, 1936): no model of ``k`` products and
@@ -25,6 +26,7 @@ from threadpoolctl import threadpool_limits
 from multipliers.distributions import weighted_pairs
 from multipliers.multiplier import MAX_TABLE_ENTRIES, Multiplier
 from multipliers.operands import IntArray, OperandFormat
+from multipliers.parallel import map_in_order
 
 FloatArray = NDArray[np.float64]
 
@@ -37,12 +39,13 @@ _BIAS_START = 1 << 30  # where their sequence starts: apart from those that cert
 
 @dataclass(frozen=True)
 class Separated:
-    """``F(a, b) ~ additive_a[a] + additive_b[b] + sum_j left[a, j] right[b, j]``, columns by falling energy.
+    """``F(a, b) ~ additive_a[a] + additive_b[b] + constant + sum_j left[a, j] right[b, j]``, by falling energy.
 
     Attributes
     ----------
     left, right : ndarray of float64, shapes (2**n, k) and (2**m, k)
     additive_a, additive_b : ndarray of float64, shapes (2**n,) and (2**m,)
+    constant : float
     residuals : ndarray of float64
         ``residuals[k]``: weighted root mean square of the residual with ``k`` products, in LSB of the product; as far
         as it is known (at least ``k + 1`` values).
@@ -54,13 +57,16 @@ class Separated:
     right: FloatArray
     additive_a: FloatArray
     additive_b: FloatArray
+    constant: float
     residuals: FloatArray
     complete: bool
 
     def __call__(self, a: IntArray, b: IntArray, multiplier: Multiplier) -> FloatArray:
         """Evaluate the model at values of the operands."""
         i, j = a - multiplier.a.minimum, b - multiplier.b.minimum
-        total: FloatArray = self.additive_a[i] + self.additive_b[j] + (self.left[i] * self.right[j]).sum(axis=-1)
+        total: FloatArray = (
+            self.additive_a[i] + self.additive_b[j] + self.constant + (self.left[i] * self.right[j]).sum(axis=-1)
+        )
         return total
 
 
@@ -81,19 +87,19 @@ def separate(multiplier: Multiplier, p: FloatArray, q: FloatArray, products: int
     return _from_grid(multiplier, p, q, products)
 
 
-def additive_part(table: FloatArray | IntArray, p: FloatArray, q: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return ``r`` and ``c`` of the module's text."""
+def additive_part(table: FloatArray | IntArray, p: FloatArray, q: FloatArray) -> tuple[FloatArray, FloatArray, float]:
+    """Return ``r``, ``c`` and ``m`` of the module's text."""
     rows: FloatArray = table @ q
     columns: FloatArray = p @ table
-    return rows, columns - float(p @ rows)
+    return rows, columns, float(p @ rows)
 
 
 def _whole(table: IntArray, p: FloatArray, q: FloatArray, products: int) -> Separated:
-    additive_a, additive_b = additive_part(table, p, q)
-    rest = table - additive_a[:, None] - additive_b
+    additive_a, additive_b, mean = additive_part(table, p, q)
+    rest = table - additive_a[:, None] - additive_b + mean
     u, s, vt, tail = _weighted_svd(rest, np.sqrt(p), np.sqrt(q), products)
     left, right = _unscaled(rest, p, q, u, s, vt)
-    return Separated(left, right, additive_a, additive_b, tail, True)
+    return Separated(left, right, additive_a, additive_b, -mean, tail, True)
 
 
 def _weighted_svd(
@@ -132,16 +138,20 @@ def _from_grid(multiplier: Multiplier, p: FloatArray, q: FloatArray, products: i
     rows, columns = (_quantiles(x, w, generator) for x, w in ((multiplier.a, p), (multiplier.b, q)))
     even_p, even_q = np.full(len(rows), 1 / len(rows)), np.full(len(columns), 1 / len(columns))
     core = multiplier(rows[:, None], columns[None, :]).astype(np.float64)
-    core_a, core_b = additive_part(core, even_p, even_q)
-    rest = core - core_a[:, None] - core_b
+    core_a, core_b, mean = additive_part(core, even_p, even_q)
+    rest = core - core_a[:, None] - core_b + mean
     u, s, vt, tail = _weighted_svd(rest, np.sqrt(even_p), np.sqrt(even_q), products)
     grid_left, grid_right = _unscaled(rest, even_p, even_q, u, s, vt)
     left, additive_a = _carried_on(multiplier, multiplier.a.values(), columns, grid_right, core_b, transposed=False)
     right, additive_b = _carried_on(multiplier, multiplier.b.values(), rows, grid_left, core_a, transposed=True)
-    additive_b = additive_b - float(core_a.mean())  # both parts hold the mean
-    found = Separated(left, right, additive_a, additive_b, tail, False)
+    found = Separated(left, right, additive_a, additive_b, -mean, tail, False)
+    return unbiased(found, multiplier, p, q)
+
+
+def unbiased(found: Separated, multiplier: Multiplier, p: FloatArray, q: FloatArray) -> Separated:
+    """Take the mean error out of a model of a wide multiplier, as far as a large sample tells it."""
     a, b = weighted_pairs(multiplier.a, multiplier.b, _BIAS_PAIRS, _BIAS_START, p, q)
-    return replace(found, additive_b=additive_b - float((found(a, b, multiplier) - multiplier(a, b)).mean()))
+    return replace(found, constant=found.constant - float((found(a, b, multiplier) - multiplier(a, b)).mean()))
 
 
 def _quantiles(operand: OperandFormat, weights: FloatArray, generator: np.random.Generator) -> IntArray:
@@ -163,14 +173,16 @@ def _carried_on(
     additive: FloatArray,
     transposed: bool,
 ) -> tuple[FloatArray, FloatArray]:
-    """Factors and additive part at every value of one operand, by least squares against those of the other's grid."""
+    """Carry factors and additive part to every value of one operand, by least squares against the other's grid."""
     onto = factors @ np.linalg.inv(factors.T @ factors) if factors.shape[1] else factors
-    extended, means = np.empty((len(values), factors.shape[1])), np.empty(len(values))
+    centre = additive - additive.mean()
+
+    def carried(block: IntArray) -> tuple[FloatArray, FloatArray]:
+        table = multiplier(others, block[:, None]) if transposed else multiplier(block[:, None], others)
+        means: FloatArray = table.mean(axis=1)
+        return (table - means[:, None] - centre) @ onto, means
+
     step = max(1, _BLOCK // len(others))
-    for start in range(0, len(values), step):
-        block = values[start : start + step, None]
-        table = multiplier(others[None, :], block) if transposed else multiplier(block, others[None, :])
-        means[start : start + step] = table.mean(axis=1)
-        rest = table - means[start : start + step, None] - (additive - additive.mean())
-        extended[start : start + step] = rest @ onto
-    return extended, means
+    blocks = [values[start : start + step] for start in range(0, len(values), step)]
+    extended, means = zip(*map_in_order(carried, blocks), strict=True)
+    return np.concatenate(extended), np.concatenate(means)

@@ -62,7 +62,7 @@ def fit_lowrank(
     if multiplier.n_pairs > MAX_TABLE_ENTRIES:
         raise FitError(
             f"method='lowrank' needs the whole table, and that of {multiplier.a} x {multiplier.b} operands has more "
-            f"than 2**24 entries; take method='exact' or 'htp'"
+            f"than 2**24 entries; give products instead of terms, or take method='exact' or 'htp'"
         )
     p = normalised_weights(multiplier.a, weights_a, "a")
     q = normalised_weights(multiplier.b, weights_b, "b")
