@@ -16,10 +16,19 @@ D = TypeVar("D", bound=type[Design])
 
 
 def register(design: D) -> D:
-    """Class decorator: make a `Design` known under its ``family``."""
-    known = _FAMILIES.setdefault(design.family, design)
-    if known is not design:
+    """Class decorator: make a `Design` known under its ``family``.
+
+    A class that is defined again, as when a notebook's cell runs twice, takes the place of its former self.
+
+    Raises
+    ------
+    ParameterError
+        If another class has that family.
+    """
+    known = _FAMILIES.get(design.family, design)
+    if (known.__module__, known.__qualname__) != (design.__module__, design.__qualname__):
         raise ParameterError(f"the family {design.family!r} is taken by {known.__qualname__}; choose another name")
+    _FAMILIES[design.family] = design
     _ALIASES.update({alias: (design.family, fixed) for alias, fixed in design.aliases.items()})
     return design
 

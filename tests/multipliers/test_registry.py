@@ -40,6 +40,17 @@ def test_registering_again_is_harmless():
     assert multipliers.register(Drum) is Drum
 
 
+def test_a_class_defined_again_takes_the_place_of_its_former_self():
+    """As when the cell of a notebook that defines it runs twice."""
+    again = type("Drum", (Drum,), {"__module__": Drum.__module__, "__qualname__": Drum.__qualname__})
+    try:
+        assert multipliers.register(again) is again
+        assert multipliers.families()["drum"] is again
+    finally:
+        multipliers.register(Drum)
+    assert type(multipliers.get("drum8u_k4")) is Drum
+
+
 def test_create():
     assert multipliers.create("drum", EIGHT, EIGHT, kept_bits=4) == multipliers.get("drum8u_k4")
     with pytest.raises(UnknownNameError, match="did you mean 'drum'"):
