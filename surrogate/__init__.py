@@ -7,21 +7,38 @@ Loading and evaluating a surrogate needs NumPy only; `discover` loads scikit-lea
 from surrogate.arithmetic import ARITHMETICS, exact_lengths, longest_exact_dot_product
 from surrogate.certificate import Certificate
 from surrogate.certify import certify
+from surrogate.cost import CostModel
 from surrogate.errors import ExactnessError, FitError, SurrogateError, SurrogateFileError
-from surrogate.fit import METHODS, Explanation, discover, explain
+from surrogate.fit import (
+    METHODS,
+    Candidate,
+    Explanation,
+    Front,
+    Objective,
+    Selection,
+    discover,
+    explain,
+    front,
+    select,
+)
 from surrogate.io import dumps, load, loads, save
 from surrogate.model import Factors, MultiplierReference, Provenance, Surrogate, Term
 
 __all__ = [
     "ARITHMETICS",
     "METHODS",
+    "Candidate",
     "Certificate",
+    "CostModel",
     "ExactnessError",
     "Explanation",
     "Factors",
     "FitError",
+    "Front",
     "MultiplierReference",
+    "Objective",
     "Provenance",
+    "Selection",
     "Surrogate",
     "SurrogateError",
     "SurrogateFileError",
@@ -31,8 +48,10 @@ __all__ = [
     "dumps",
     "exact_lengths",
     "explain",
+    "front",
     "load",
     "loads",
     "longest_exact_dot_product",
     "save",
+    "select",
 ]

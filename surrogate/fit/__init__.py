@@ -1,164 +1,23 @@
-"""From a multiplier to a surrogate: one function, `discover`, over interchangeable methods."""
+"""From a multiplier to a surrogate.
 
-from __future__ import annotations
+`discover` finds one by a method, `select` the cheapest that meets an objective, `front` shows error against cost, and
+`explain` writes what was found in closed form. Importing this loads NumPy only: each method loads what it needs.
+"""
 
-import numpy as np
-from numpy.typing import ArrayLike
-
-from multipliers.multiplier import Multiplier
-from multipliers.release import release
-from surrogate.certify import Progress, default_sample, different_pairs, measure
-from surrogate.errors import FitError
+from surrogate.fit.discovery import METHODS, discover
 from surrogate.fit.explain import Explanation, explain
-from surrogate.model import MultiplierReference, Option, Provenance, Surrogate, Term
+from surrogate.fit.front import Front, front
+from surrogate.fit.select import Candidate, Objective, Selection, select
 
-__all__ = ["METHODS", "Explanation", "discover", "explain"]
-
-METHODS = ("exact", "htp", "lowrank")
-
-_ATTEMPTS = 6
-
-
-def discover(
-    multiplier: Multiplier,
-    method: str = "exact",
-    *,
-    terms: int | None = None,
-    products: int | None = None,
-    factors: str = "float",
-    weights_a: ArrayLike | None = None,
-    weights_b: ArrayLike | None = None,
-    basis: str = "auto",
-    decimals: int | None = 1,
-    sample: int | None = None,
-    every_pair: bool = False,
-    progress: Progress | None = None,
-) -> Surrogate:
-    """Find a surrogate of a multiplier, with no knowledge of its circuit, and certify it.
-
-    Parameters
-    ----------
-    multiplier : Multiplier
-        What to model.
-    method : {"exact", "htp", "lowrank"}
-        ``"exact"``: integer factorisation into the fewest terms, ``min(rank F, 1 + rank E)``.
-        ``"htp"``: the published regression recipe over ``{1, x, x mod 2**l}`` or leading-one truncation.
-        ``"lowrank"``: the best ``terms`` terms, or ``products`` products, in weighted least squares, mean error
-        preserved.
-    terms : int, optional
-        ``"lowrank"``: how many terms in all (default 4). ``"exact"``: refuse to use more (default: no limit up to 256).
-    products : int, optional
-        ``"lowrank"``, instead of ``terms``: how many products, beside terms with a constant factor, which cost nearly
-        nothing. The one choice for operands too wide for a table.
-    factors : {"float", "int8", "bfloat16"}
-        ``"lowrank"`` with ``products``: datatype that the factors of products are rounded to, and fitted again.
-    weights_a, weights_b : array_like of float, optional
-        ``"lowrank"``: operand distributions, a weight per value in natural order.
-    basis : {"auto", "mod", "leading_one"}
-        ``"htp"``: which basis functions.
-    decimals : int or None
-        ``"htp"``: decimals of the coefficients; None keeps them as fitted.
-    sample : int, optional
-        Certify on this many random pairs instead of all.
-    every_pair : bool
-        Certify on every pair also above 2**24 pairs, where the default is 2**22 sampled ones.
-    progress : callable, optional
-        ``progress(pairs_done, pairs_in_all)`` while certifying.
-
-    Returns
-    -------
-    Surrogate
-        With its certificate and provenance.
-
-    Raises
-    ------
-    FitError
-        If the method or an option is unknown or does not apply, or no such surrogate exists.
-
-    Examples
-    --------
-    >>> import multipliers
-    >>> s = discover(multipliers.get("bam8u_h0v2"), method="exact")
-    >>> s.n_terms, s.is_exact
-    (3, True)
-    """
-    _refuse_foreign_options(method, terms, products, factors, weights_a, weights_b, basis, decimals)
-    if sample is None and not every_pair:
-        sample = default_sample(multiplier)
-    if method == "exact":
-        return _discover_exact(multiplier, 256 if terms is None else terms, sample, progress)
-    if method == "htp":
-        from surrogate.fit.htp import fit_htp
-
-        found = fit_htp(multiplier, basis=basis, decimals=decimals)
-        options: dict[str, Option] = {"basis": basis, "decimals": decimals}
-    elif products is not None:
-        from surrogate.fit.products import fit_products
-
-        weights = {"weights_a": weights_a, "weights_b": weights_b}
-        found = fit_products(multiplier, products=products, factors=factors, **weights)
-        weighted = weights_a is not None or weights_b is not None
-        options = {"products": products, "factors": factors, "weighted": weighted}
-    else:
-        from surrogate.fit.lowrank import fit_lowrank
-
-        limit = 4 if terms is None else terms
-        found = fit_lowrank(multiplier, terms=limit, weights_a=weights_a, weights_b=weights_b)
-        options = {"terms": limit, "weighted": weights_a is not None or weights_b is not None}
-    model = _surrogate(MultiplierReference.of(multiplier), found, method, options)
-    return measure(model, multiplier, sample=sample, progress=progress)
-
-
-def _discover_exact(multiplier: Multiplier, limit: int, sample: int | None, progress: Progress | None) -> Surrogate:
-    """Factorise and certify, again with what the sample of a wide table has missed, until nothing differs."""
-    from surrogate.fit.exact import NOWHERE, fit_exact
-
-    if limit < 1:
-        raise FitError(f"terms must be a positive integer, got {limit!r}")
-    reference, include = MultiplierReference.of(multiplier), NOWHERE
-    for _ in range(_ATTEMPTS):
-        found, form = fit_exact(multiplier, max_terms=limit, include=include)
-        model = _surrogate(reference, found, "exact", {"form": form})
-        surrogate = measure(model, multiplier, sample=sample, progress=progress)
-        if surrogate.certificate is not None and surrogate.certificate.max_abs_residual == 0:
-            return surrogate
-        missed = different_pairs(model, multiplier, sample=sample)
-        include = np.union1d(include[0], missed[0]), np.union1d(include[1], missed[1])
-    raise FitError(
-        f"{multiplier.name}: products still differ after {_ATTEMPTS} attempts, each with the exceptions that the last "
-        f"had missed; take method='lowrank', or simulate by table"
-    )
-
-
-def _surrogate(reference: MultiplierReference, terms: list[Term], method: str, options: dict[str, Option]) -> Surrogate:
-    return Surrogate(terms, reference, Provenance(method, tuple(options.items()), release()))
-
-
-def _refuse_foreign_options(
-    method: str,
-    terms: int | None,
-    products: int | None,
-    factors: str,
-    weights_a: ArrayLike | None,
-    weights_b: ArrayLike | None,
-    basis: str,
-    decimals: int | None,
-) -> None:
-    given = {
-        "terms": (terms is not None, ("exact", "lowrank")),
-        "products": (products is not None, ("lowrank",)),
-        "factors": (factors != "float", ("lowrank",)),
-        "weights_a": (weights_a is not None, ("lowrank",)),
-        "weights_b": (weights_b is not None, ("lowrank",)),
-        "basis": (basis != "auto", ("htp",)),
-        "decimals": (decimals != 1, ("htp",)),
-    }
-    if method not in METHODS:
-        raise FitError(f"unknown method {method!r}; choose one of {', '.join(map(repr, METHODS))}")
-    for option, (is_given, methods) in given.items():
-        if is_given and method not in methods:
-            raise FitError(f"{option} is an option of method {' or '.join(map(repr, methods))}, not of {method!r}")
-    if terms is not None and products is not None:
-        raise FitError("terms and products are both given; terms counts all terms, products those that cost a product")
-    if factors != "float" and products is None:
-        raise FitError(f"factors={factors!r} needs products, the number of products")
+__all__ = [
+    "METHODS",
+    "Candidate",
+    "Explanation",
+    "Front",
+    "Objective",
+    "Selection",
+    "discover",
+    "explain",
+    "front",
+    "select",
+]

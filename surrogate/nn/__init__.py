@@ -16,6 +16,7 @@ torch.Size([5, 4])
 from surrogate.nn.config import ApproxConfig
 from surrogate.nn.conv import ApproxConv2d
 from surrogate.nn.convert import approximate_, approximate_layers, calibrate, mode, restore_
+from surrogate.nn.costs import measure_costs
 from surrogate.nn.errors import ConversionError, NotCalibratedError, QuantisationError
 from surrogate.nn.layer import ApproxLayer
 from surrogate.nn.linear import ApproxLinear
@@ -34,6 +35,7 @@ __all__ = [
     "approximate_",
     "approximate_layers",
     "calibrate",
+    "measure_costs",
     "mode",
     "restore_",
 ]

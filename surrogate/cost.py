@@ -1,0 +1,107 @@
+"""What a layer costs by each way of simulating it, in multiples of the accurate float32 layer.
+
+A model of few numbers: so much for quantising and looking factors up, so much for each product in its datatype, so much
+for a table. `surrogate.nn.measure_costs` measures them on the machine at hand; the defaults are those of one machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from multipliers.files import write_atomically
+from multipliers.multiplier import MAX_TABLE_ENTRIES, Multiplier
+from surrogate.arithmetic import ARITHMETICS
+from surrogate.errors import SurrogateError
+from surrogate.model import Factors, Surrogate
+
+ENGINES = ("surrogate", "table")
+
+
+@dataclass(frozen=True)
+class CostModel:
+    """Cost of one layer; all numbers are multiples of the accurate float32 layer of the same shape.
+
+    Attributes
+    ----------
+    base : float
+        Whatever the number of products: quantisation, rescaling, lookups of one factor.
+    int8, float32, float64 : float
+        Each product in this datatype, its lookups included.
+    table : float
+        A layer by lookup table, of any rank.
+    shape : str
+        What was measured, for people.
+
+    Examples
+    --------
+    >>> import multipliers, surrogate
+    >>> costs = CostModel()
+    >>> costs.of_surrogate(surrogate.discover(multipliers.get("trunc8u_t2"))) < costs.table
+    True
+    """
+
+    base: float = 0.21
+    int8: float = 0.12
+    float32: float = 1.2
+    float64: float = 2.4
+    table: float = 10.0
+    shape: str = "linear, 1024 x 1024, 1024 rows, one thread of an AVX-512 processor"
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if f.name != "shape" and not (isinstance(value, int | float) and 0 <= value < float("inf")):
+                raise SurrogateError(f"a cost must be a non-negative number, got {f.name} = {value!r:.80}")
+
+    def of_surrogate(self, surrogate: Surrogate) -> float:
+        """Return the cost of a layer that runs a surrogate."""
+        factors = surrogate.factors()
+        return self.base + factors.n_products * float(getattr(self, datatype(factors)))
+
+    def of_table(self, multiplier: Multiplier) -> float:
+        """Return the cost of a layer by lookup; infinite where the table is too large."""
+        return self.table if multiplier.n_pairs <= MAX_TABLE_ENTRIES else float("inf")
+
+    def affordable_products(self, cost: float) -> int:
+        """Most float32 products that cost less than ``cost``; 0 if none."""
+        return max(0, int((cost - self.base) / self.float32)) if self.float32 > 0 else 1 << 16
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the numbers to a JSON file, as a whole or not at all."""
+        write_atomically(path, (json.dumps(asdict(self), indent=2) + "\n").encode())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> CostModel:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        SurrogateError
+            If the file is no cost model.
+        """
+        try:
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (ValueError, UnicodeDecodeError) as error:
+            raise SurrogateError(f"{path}: is no cost model ({error})") from None
+        if not isinstance(data, dict) or set(data) != {f.name for f in fields(cls)}:
+            raise SurrogateError(f"{path}: is no cost model; it has the fields {sorted(f.name for f in fields(cls))}")
+        return cls(**data)
+
+
+def datatype(factors: Factors) -> str:
+    """Return the datatype that a layer multiplies factors in: the fastest that rounds nothing, float32 for floats."""
+    if not factors.is_integer:
+        return "float32"
+    # a column may be shifted into int8; see surrogate.nn.int8_products
+    fits = all(
+        column.max(initial=0) - column.min(initial=0) <= 255 and abs(column).max(initial=0) <= 255
+        for matrix in (factors.left, factors.right)
+        for column in matrix.T
+    )
+    if fits:
+        return "int8"
+    holds = all(ARITHMETICS["float32"].holds(matrix) for matrix in (factors.left, factors.right))
+    return "float32" if holds and factors.product_bound() < 1 << 24 else "float64"
