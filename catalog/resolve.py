@@ -20,6 +20,7 @@ from multipliers.function import CallableMultiplier
 from multipliers.multiplier import Multiplier, sample_pairs
 from multipliers.operands import OperandFormat
 from multipliers.readers.circuits import ReaderOptions, check_options
+from multipliers.readers.mantissa import MAX_MANTISSA_BITS
 
 Format = OperandFormat | str | None
 Reader = Callable[[Path, Format, Format, ReaderOptions], Multiplier]
@@ -32,6 +33,16 @@ def _array(path: Path, a: Format, b: Format, _: ReaderOptions) -> Multiplier:
 
 
 def _table(path: Path, a: Format, b: Format, _: ReaderOptions) -> Multiplier:
+    if path.suffix.lower() == ".bin" and path.is_file() and path.stat().st_size <= 1 << (2 * MAX_MANTISSA_BITS):
+        from multipliers.readers.mantissa import read_mantissa
+
+        mantissas = read_mantissa(path)
+        warnings.warn(
+            f"{path}: is a table of {mantissas.n_bits}-bit mantissas; taken as the multiplier of "
+            f"{mantissas.n_bits + 1}-bit significands (multipliers.floating.FloatMultiplier adds sign and exponent)",
+            stacklevel=3,
+        )
+        return _of_formats(mantissas.significand_multiplier(), a, b)
     from multipliers.readers.tables import read_table
 
     found = read_table(path, a=a, b=b)
@@ -107,7 +118,8 @@ def resolve(
     Warns
     -----
     UserWarning
-        For what the lint of a foreign table finds suspicious, see `multipliers.lint`.
+        For what the lint of a foreign table finds suspicious, see `multipliers.lint`; for a table of mantissas, which
+        is taken as the multiplier of significands.
 
     Examples
     --------
@@ -139,12 +151,28 @@ def resolve(
             tried = f"it is no label (no family {label.family!r} of multipliers)"
     if _FINGERPRINT.fullmatch(text):
         return _of_formats(_from_library(text), a, b)
+    core = _core_of_float(text)
+    if core is not None:
+        raise UnknownNameError(
+            f"{text!r} is a floating-point multiplier, multipliers.floating.get({text!r}); what can be characterised "
+            f"and modelled is its multiplier of significands: name {core!r}"
+        )
     known = {entry.label for entry in entries()} | set(multipliers.families())
     suffixes = ", ".join(sorted(READERS))
     found = f"there is such a file, but only {suffixes} are read" if Path(text).exists() else "no file"
     raise UnknownNameError.of(
         "multiplier", text, known, f"Tried: {tried}; {found}; no 'module:function' (it has no colon)."
     )
+
+
+def _core_of_float(label: str) -> str | None:
+    """Label of the multiplier of significands, if it is a label of a floating-point multiplier."""
+    from multipliers.floating import get
+
+    try:
+        return get(label).significand.name
+    except (ParameterError, UnknownNameError):
+        return None
 
 
 def _from_library(name: str) -> Multiplier:

@@ -17,6 +17,7 @@ from surrogate.nn.config import ApproxConfig
 from surrogate.nn.conv import ApproxConv2d
 from surrogate.nn.convert import approximate_, approximate_layers, calibrate, mode, restore_
 from surrogate.nn.costs import measure_costs
+from surrogate.nn.distributions import from_model
 from surrogate.nn.errors import ConversionError, NotCalibratedError, QuantisationError
 from surrogate.nn.layer import ApproxLayer
 from surrogate.nn.linear import ApproxLinear
@@ -35,6 +36,7 @@ __all__ = [
     "approximate_",
     "approximate_layers",
     "calibrate",
+    "from_model",
     "measure_costs",
     "mode",
     "restore_",

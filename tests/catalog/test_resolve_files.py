@@ -136,3 +136,18 @@ def test_what_the_lint_finds_is_told(tmp_path):
     with pytest.warns(UserWarning, match="quadrant"):
         multiplier = resolve(path, "8s")
     assert multiplier(-100, -77) == get("bam8s_h3v7")(100, 77) != get("bam8s_h3v7")(-100, -77)
+
+
+def test_tables_of_mantissas_are_taken_as_the_core_of_a_floating_point_multiplier(tmp_path):
+    from multipliers.floating import get as get_float
+    from multipliers.writers.mantissa import write_mantissa
+
+    write_mantissa(get_float("e8m7_afm8u").mantissa_table(), tmp_path / "AFM_7.bin")
+    with pytest.warns(UserWarning, match="7-bit mantissas; taken as the multiplier of 8-bit significands"):
+        m = resolve(tmp_path / "AFM_7.bin")
+    np.testing.assert_array_equal(m.table(), get("afm8u").table())
+
+
+def test_labels_of_floating_point_multipliers_say_what_to_name():
+    with pytest.raises(UnknownNameError, match="name 'afm8u'"):
+        resolve("e8m7_afm8u")
