@@ -113,6 +113,58 @@ def low_rank_surrogate(multiplier, rank):
     return surrogate.certify(model, multiplier)
 
 
+@pytest.mark.parametrize("arithmetic", ["auto", "float32", "float64"])
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+@pytest.mark.parametrize("parts", ["a", "b", "constant", "all"])
+@pytest.mark.parametrize("role", ["a", "b"])
+def test_terms_with_a_constant_factor(arithmetic, geometry, parts, role):
+    shape_x, shape_w, convolution = GEOMETRIES[geometry]
+    a, b = OperandFormat.parse("5s"), OperandFormat.parse("6u")
+    generator = np.random.default_rng(3)
+    left, right = generator.integers(-40, 40, size=(a.size, 2)), generator.integers(-40, 40, size=(b.size, 2))
+    of_a, of_b = generator.integers(-1000, 1000, size=a.size), generator.integers(-1000, 1000, size=b.size)
+    one, table = surrogate.basis.Constant(), surrogate.basis.Table
+    terms = [Term(1, table(a, g), table(b, h)) for g, h in zip(left.T, right.T, strict=True)]
+    products = left @ right.T
+    if parts in ("a", "all"):
+        terms.append(Term(3, table(a, of_a), one))
+        products = products + 3 * of_a[:, None]
+    if parts in ("b", "all"):
+        terms.append(Term(1, one, table(b, of_b)))
+        products = products + of_b
+    if parts in ("constant", "all"):
+        terms.append(Term(-77, one, one))
+        products = products - 77
+    multiplier = TableMultiplier(products, a, b, name="additive")
+    model = Surrogate(terms, MultiplierReference.of(multiplier), Provenance("planted"))
+    model = surrogate.certify(model, multiplier)
+    assert model.is_exact
+    assert model.n_products == 2
+    expected = products if role == "a" else products.T
+    x, w = operands(shape_x, shape_w, *expected.shape)
+    engine = SurrogateEngine(model, role, arithmetic)
+    sums = engine.sums(x, engine.prepare(w, convolution.groups), convolution)
+    np.testing.assert_array_equal(sums.numpy().astype(np.int64), expected_sums(expected, x, w, convolution))
+    x = x.clamp(max=len(expected) - 1)  # no lane is skipped
+    sums = engine.sums(x, engine.prepare(w, convolution.groups), convolution)
+    np.testing.assert_array_equal(sums.numpy().astype(np.int64), expected_sums(expected, x, w, convolution))
+
+
+def test_a_model_of_additive_terms_alone():
+    form = OperandFormat(3)
+    products = np.add.outer(np.arange(8) ** 2, -3 * np.arange(8))
+    multiplier = TableMultiplier(products, form)
+    one, table = surrogate.basis.Constant(), surrogate.basis.Table
+    terms = [Term(1, table(form, np.arange(8) ** 2), one), Term(-3, one, surrogate.basis.Identity())]
+    reference = MultiplierReference.of(multiplier)
+    model = surrogate.certify(Surrogate(terms, reference, Provenance("planted")), multiplier)
+    assert model.n_products == 0
+    x, w = operands((2, 4, 4, 3), (2, 3, 3, 3), 8, 8)
+    engine = SurrogateEngine(model)
+    sums = engine.sums(x, engine.prepare(w, 1), Convolution((3, 3)))
+    np.testing.assert_array_equal(sums.numpy().astype(np.int64), expected_sums(products, x, w, Convolution((3, 3))))
+
+
 @settings(deadline=None, max_examples=25)
 @given(
     label=st.sampled_from(["bam8s_h0v4", "bam8u_h1v3", "drum8s_k4", "udm4u", "trunc8s_t3", "exact8u", "bam8x4u_h0v3"]),
@@ -264,6 +316,17 @@ def test_approximate_surrogates_sum_their_own_products():
     engine = SurrogateEngine(model)
     assert not engine.exact
     x, w = operands((4, 5, 5, 3), (2, 3, 3, 3), multiplier.a.size - 1, multiplier.b.size)
+    sums = engine.sums(x, engine.prepare(w, 1), Convolution((3, 3))).numpy()
+    a, b = multiplier.a.values(), multiplier.b.values()
+    expected = expected_sums(np.rint(model(a[:, None], b[None]) * 1024).astype(np.int64), x, w, Convolution((3, 3)))
+    np.testing.assert_allclose(sums, expected / 1024, rtol=1e-5, atol=0.1)
+
+
+def test_the_best_products_with_their_additive_part_sum_their_own_products():
+    multiplier = multipliers.get("mitchell8u")
+    model = surrogate.discover(multiplier, method="lowrank", products=3)
+    engine = SurrogateEngine(model)
+    x, w = operands((4, 5, 5, 3), (2, 3, 3, 3), multiplier.a.size, multiplier.b.size)
     sums = engine.sums(x, engine.prepare(w, 1), Convolution((3, 3))).numpy()
     a, b = multiplier.a.values(), multiplier.b.values()
     expected = expected_sums(np.rint(model(a[:, None], b[None]) * 1024).astype(np.int64), x, w, Convolution((3, 3)))
