@@ -315,7 +315,7 @@ def test_names_in_a_file_cannot_send_escape_codes(tmp_path):
     assert r"\x1b[2Jevil\n" in text
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", ["python", "c", "sympy", "latex", "words"])
 def test_export(exact_file, tmp_path, target):
     expected = TARGETS[target].write(surrogate.load(exact_file))
     done = run("export", exact_file, "--to", target)
@@ -325,6 +325,18 @@ def test_export(exact_file, tmp_path, target):
     written = run("export", exact_file, "--to", target, "-o", path)
     assert (written.exit_code, written.stdout) == (0, "")
     assert path.read_text() == expected
+
+
+@pytest.mark.parametrize("target", ["onnx", "torchapprox"])
+def test_verified_export(tmp_path, target):
+    found = surrogate.discover(multipliers.get("bam8u_h0v1"), method="htp")
+    surrogate.save(found, tmp_path / "s.json")
+    expected = TARGETS[target].content(found)
+    done = run("export", tmp_path / "s.json", "--to", target, "--verify")
+    assert (done.exit_code, done.stdout_bytes, done.stderr) == (0, expected, "")
+    path = tmp_path / f"out{TARGETS[target].suffix}"
+    assert run("export", tmp_path / "s.json", "--to", target, "-o", path).exit_code == 0
+    assert path.read_bytes() == expected
 
 
 def test_exported_python_multiplies(exact_file):
@@ -340,4 +352,6 @@ def test_bad_arguments_of_export(exact_file, tmp_path):
     assert "create it first" in refused("export", exact_file, "--to", "c", "-o", tmp_path / "nowhere" / "x.h")
     assert "is a folder" in refused("export", exact_file, "--to", "c", "-o", tmp_path)
     assert "no ordinary file" in refused("export", exact_file, "--to", "c", "-o", "/dev/stdout")
+    assert "verify is for the targets" in refused("export", exact_file, "--to", "c", "--verify")
+    assert "does not fit TorchApprox" in refused("export", exact_file, "--to", "torchapprox")
     assert all(name in run("export", "--help").output for name in TARGETS)
