@@ -44,7 +44,7 @@ def writers():
     noise = np.random.default_rng(0).integers(0, 1 << 40, 256)
     distributions = OperandDistributions(unsigned.a, unsigned.b, noise, noise)
     picture = overview(characterise(multipliers.get("mitchell4u")))
-    found = discover(multipliers.get("bam4u_h0v3"), method="htp", basis="mod")  # of functions that fit every target
+    found = discover(multipliers.get("bam4u_h0v1"), method="htp")  # of functions that fit every target
     yield "gradients.txt", lambda path: write_tram(unsigned, path, {"a": np.ones((256, 256))})
     yield "mantissa.bin", lambda path: write_mantissa(MantissaTable.exact(4), path)
     yield "weights.npz", lambda path: write_distributions(distributions, path)
