@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
+import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
@@ -14,8 +12,11 @@ from multipliers.operands import IntArray
 from multipliers.parallel import map_in_order
 from surrogate.basis import FactorArray
 from surrogate.certificate import Certificate
+from surrogate.checkpoint import Checkpoint
 from surrogate.errors import SurrogateError
 from surrogate.model import Surrogate
+from surrogate.oracle import Oracle, Witness
+from surrogate.residuals import Residuals
 
 Progress = Callable[[int, int], None]
 """Called with (pairs done, pairs in all) after each block."""
@@ -32,6 +33,7 @@ def certify(
     sample: int | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> Surrogate:
     """Return ``surrogate`` with a certificate measured against ``multiplier``.
 
@@ -49,11 +51,19 @@ def certify(
         Threads; one per processor by default. The certificate does not depend on it.
     progress : callable, optional
         ``progress(pairs_done, pairs_in_all)`` after each block.
+    checkpoint : path, optional
+        A file that notes how far the comparison came, every few seconds. After an interruption (Ctrl-C, a killed
+        process, an error of the multiplier) the same call goes on from there; the certificate is the same, bit for
+        bit, as that of an uninterrupted run. Deleted at the end.
 
     Raises
     ------
     SurrogateError
         If the surrogate is bound to another multiplier, or ``sample`` is not positive.
+    OracleError
+        If the multiplier raises, or gives other products at the end than at the beginning.
+    CheckpointError
+        If the checkpoint is damaged, or belongs to another surrogate, multiplier or sample.
 
     Examples
     --------
@@ -63,13 +73,20 @@ def certify(
     >>> s.certificate.exact, s.certificate.n_pairs
     (True, 256)
     """
+    multiplier = Oracle(multiplier)
+    witness = Witness.of(multiplier)
     if not surrogate.multiplier.matches(multiplier):
         raise SurrogateError(
             f"the surrogate stands for {surrogate.multiplier.name!r} ({surrogate.a} x {surrogate.b}, fingerprint "
             f"{surrogate.multiplier.fingerprint[:12]}...), which {multiplier.name!r} ({multiplier.a} x {multiplier.b}) "
             f"is not; certify it against that multiplier, or discover a surrogate of this one"
         )
-    return measure(surrogate, multiplier, sample=sample, workers=workers, progress=progress)
+    noted = None if checkpoint is None else open_checkpoint(checkpoint)
+    residuals = compare(surrogate, multiplier, sample=sample, workers=workers, progress=progress, checkpoint=noted)
+    witness.check(multiplier)
+    if noted is not None:
+        noted.remove()
+    return surrogate.with_certificate(certificate(residuals, sample))
 
 
 def measure(
@@ -77,10 +94,42 @@ def measure(
     multiplier: Multiplier,
     *,
     sample: int | None = None,
-    workers: int | None = None,
     progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Surrogate:
     """Do what `certify` does, for a surrogate that was just made of ``multiplier``: their binding is not checked again.
+
+    Raises
+    ------
+    SurrogateError
+        If ``sample`` is not positive.
+    """
+    residuals = compare(surrogate, multiplier, sample=sample, progress=progress, checkpoint=checkpoint)
+    return surrogate.with_certificate(certificate(residuals, sample))
+
+
+def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+    """Checkpoint of comparisons by `compare`; its file is read when the first of them begins."""
+    return Checkpoint(path, _BLOCK)
+
+
+def certificate(residuals: Residuals, sample: int | None) -> Certificate:
+    """Write down the residuals of all pairs, or of a sample."""
+    every = "exhaustive" if residuals.n_pairs <= _EXHAUSTIVE else "streamed"
+    return residuals.certificate(every if sample is None else "sampled")
+
+
+def compare(
+    surrogate: Surrogate,
+    multiplier: Multiplier,
+    *,
+    sample: int | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
+    keep: bool = False,
+) -> Residuals:
+    """Sum up the residuals over every pair, or over a sample; see `certify`. ``keep`` notes some that differ.
 
     Raises
     ------
@@ -90,99 +139,35 @@ def measure(
     if sample is not None and sample < 1:
         raise SurrogateError(f"sample must be a positive number of pairs, got {sample}")
     n_all = multiplier.n_pairs if sample is None else sample
-    parts: list[_Summary] = []
-    done = 0
-    for part in _differences(surrogate, multiplier, sample, _summarise, workers):
-        parts.append(part)
-        done += part.n_pairs
-        if progress is not None:
-            progress(done, n_all)
-    comparison = "sampled" if sample is not None else "exhaustive" if n_all <= _EXHAUSTIVE else "streamed"
-    return surrogate.with_certificate(
-        Certificate(
-            comparison=comparison,
-            n_pairs=done,
-            n_different=sum(part.n_different for part in parts),
-            max_abs_residual=max(part.largest for part in parts),
-            mean_abs_residual=math.fsum(part.absolute for part in parts) / done,
-            rms_residual=math.sqrt(math.fsum(part.squared for part in parts) / done),
-            residual_bias=math.fsum(part.total for part in parts) / done,
-        )
-    )
+    n_blocks, residuals = 0, Residuals()
+    key = ""
+    if checkpoint is not None:
+        key = checkpoint.begin(surrogate, sample)
+        n_blocks, residuals = checkpoint.state(key)
+    try:
+        for part in _blocks(surrogate, multiplier, sample, n_blocks, workers, keep):
+            n_blocks, residuals = n_blocks + 1, residuals.plus(part)
+            if checkpoint is not None:
+                checkpoint.note(key, n_blocks, residuals)
+            if progress is not None:
+                progress(residuals.n_pairs, n_all)
+    finally:
+        if checkpoint is not None:
+            checkpoint.flush()
+    return residuals
 
 
-def different_pairs(
-    surrogate: Surrogate, multiplier: Multiplier, *, sample: int | None = None, most: int = 64
-) -> tuple[IntArray, IntArray]:
-    """Find some operand pairs whose products differ, among those that `certify` compares.
-
-    Returns
-    -------
-    a, b : ndarray of int64
-        At most ``most`` values of either operand, spread over all that differ.
-    """
-
-    def differing(a: IntArray, b: IntArray, difference: FactorArray) -> tuple[IntArray, IntArray]:
-        at = np.nonzero(difference)
-        chosen = tuple(i[_spread(len(i), most)] for i in at)
-        return np.broadcast_to(a, difference.shape)[chosen], np.broadcast_to(b, difference.shape)[chosen]
-
-    found = list(_differences(surrogate, multiplier, sample, differing))
-    all_a, all_b = (np.concatenate(values) for values in zip(*found, strict=True))
-    chosen = _spread(len(all_a), most)
-    return all_a[chosen], all_b[chosen]
-
-
-def _spread(n: int, most: int) -> IntArray:
-    """At most ``most`` of ``n`` indices, evenly spread."""
-    return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64))
-
-
-@dataclass(frozen=True)
-class _Summary:
-    """What is kept of the residuals of one block."""
-
-    n_pairs: int
-    n_different: int = 0
-    largest: float = 0.0
-    total: float = 0.0
-    absolute: float = 0.0
-    squared: float = 0.0
-
-
-def _summarise(a: IntArray, b: IntArray, difference: FactorArray) -> _Summary:
-    if not difference.any():  # the usual case of an exact surrogate
-        return _Summary(difference.size)
-    residual = difference.astype(np.float64)
-    magnitude = np.abs(residual)
-    return _Summary(
-        n_pairs=residual.size,
-        n_different=int((magnitude >= 0.5).sum()),
-        largest=float(magnitude.max()),
-        total=float(residual.sum()),
-        absolute=float(magnitude.sum()),
-        squared=float(np.square(residual).sum()),
-    )
-
-
-Result = TypeVar("Result")
-
-
-def _differences(
-    surrogate: Surrogate,
-    multiplier: Multiplier,
-    sample: int | None,
-    use: Callable[[IntArray, IntArray, FactorArray], Result],
-    workers: int | None = None,
-) -> Iterator[Result]:
-    """Apply ``use(a, b, surrogate(a, b) - multiplier(a, b))`` to blocks of all pairs, or of a sample, in order."""
+def _blocks(
+    surrogate: Surrogate, multiplier: Multiplier, sample: int | None, start: int, workers: int | None, keep: bool
+) -> Iterator[Residuals]:
+    """Residuals of each block of all pairs, or of a sample, in order, from block ``start`` on."""
     if sample is not None:
 
-        def drawn(start: int) -> Result:
-            a, b = sample_pairs(surrogate.a, surrogate.b, min(_BLOCK, sample - start), start=_SAMPLE_OFFSET + start)
-            return use(a, b, surrogate(a, b) - multiplier(a, b))
+        def drawn(first: int) -> Residuals:
+            a, b = sample_pairs(surrogate.a, surrogate.b, min(_BLOCK, sample - first), start=_SAMPLE_OFFSET + first)
+            return Residuals.of(a, b, surrogate(a, b), multiplier(a, b), keep)
 
-        return map_in_order(drawn, range(0, sample, _BLOCK), workers)
+        return map_in_order(drawn, range(0, sample, _BLOCK)[start:], workers)
 
     b = surrogate.b.values()[None, :]
     dtype = np.int64 if surrogate.is_integer else np.float64
@@ -190,15 +175,15 @@ def _differences(
         (term.coefficient, term.a.tabulate(surrogate.a), term.b.tabulate(surrogate.b)) for term in surrogate.terms
     ]
 
-    def rows(values: IntArray) -> Result:
+    def rows(values: IntArray) -> Residuals:
         index = values - surrogate.a.minimum
         model: FactorArray = np.zeros((values.size, surrogate.b.size), dtype=dtype)
         for coefficient, left, right in factors:
             model += np.multiply.outer(coefficient * left[index], right)
         a = values[:, None]
-        return use(a, b, model - multiplier(a, b))
+        return Residuals.of(a, b, model, multiplier(a, b), keep)
 
-    return map_in_order(rows, multiplier.row_blocks(_BLOCK), workers)
+    return map_in_order(rows, multiplier.row_blocks(_BLOCK)[start:], workers)
 
 
 def default_sample(multiplier: Multiplier) -> int | None:

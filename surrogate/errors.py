@@ -15,5 +15,13 @@ class FitError(ValueError):
     """A surrogate of the requested kind cannot be found."""
 
 
+class OracleError(SurrogateError, FitError):
+    """A multiplier raises, or gives other products when it is asked again: no surrogate can stand for it."""
+
+
+class CheckpointError(SurrogateError):
+    """A checkpoint is damaged, or belongs to another certification."""
+
+
 class ExactnessError(ArithmeticError):
     """A sum could be rounded or overflow in every available arithmetic."""

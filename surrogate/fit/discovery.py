@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,9 +10,12 @@ from numpy.typing import ArrayLike
 
 from multipliers.multiplier import Multiplier
 from multipliers.release import release
-from surrogate.certify import Progress, default_sample, different_pairs, measure
+from surrogate.certify import Progress, certificate, compare, default_sample, measure, open_checkpoint
+from surrogate.checkpoint import Checkpoint
 from surrogate.errors import FitError
 from surrogate.model import MultiplierReference, Option, Provenance, Surrogate, Term
+from surrogate.oracle import Oracle, Witness
+from surrogate.residuals import MOST_PER_BLOCK, spread
 
 if TYPE_CHECKING:
     from surrogate.fit.select import Objective
@@ -36,6 +40,7 @@ def discover(
     sample: int | None = None,
     every_pair: bool = False,
     progress: Progress | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> Surrogate:
     """Find a surrogate of a multiplier, with no knowledge of its circuit, and certify it.
 
@@ -70,6 +75,9 @@ def discover(
         Certify on every pair also above 2**24 pairs, where the default is 2**22 sampled ones.
     progress : callable, optional
         ``progress(pairs_done, pairs_in_all)`` while certifying.
+    checkpoint : path, optional
+        A file that notes how far certifying came; after an interruption the same call goes on from there, see
+        `surrogate.certify`.
 
     Returns
     -------
@@ -80,6 +88,10 @@ def discover(
     ------
     FitError
         If the method or an option is unknown or does not apply, or no such surrogate exists.
+    OracleError
+        If the multiplier raises, or gives other products when it is asked again.
+    CheckpointError
+        If the checkpoint is damaged, or belongs to another discovery.
 
     Examples
     --------
@@ -92,8 +104,10 @@ def discover(
         if method is not None:
             raise FitError(f"an objective and method={method!r} are both given; the objective chooses the method")
         _refuse_foreign_options("lowrank", terms, products, factors, None, None, basis, decimals)
-        if terms is not None or products is not None or sample is not None:
-            raise FitError("terms, products and sample are options of a method; the objective has max_products")
+        if any(option is not None for option in (terms, products, sample, checkpoint)):
+            raise FitError(
+                "terms, products, sample and checkpoint are options of a method; the objective has max_products"
+            )
         from surrogate.fit.select import select
 
         selection = select(multiplier, objective, weights_a=weights_a, weights_b=weights_b, every_pair=every_pair)
@@ -102,30 +116,42 @@ def discover(
     _refuse_foreign_options(method, terms, products, factors, weights_a, weights_b, basis, decimals)
     if sample is None and not every_pair:
         sample = default_sample(multiplier)
+    multiplier = Oracle(multiplier)
+    witness = Witness.of(multiplier)
+    noted = None if checkpoint is None else open_checkpoint(checkpoint)
     if method == "exact":
-        return _discover_exact(multiplier, 256 if terms is None else terms, sample, progress)
-    if method == "htp":
-        from surrogate.fit.htp import fit_htp
-
-        found = fit_htp(multiplier, basis=basis, decimals=decimals)
-        options: dict[str, Option] = {"basis": basis, "decimals": decimals}
-    elif products is not None:
-        from surrogate.fit.products import fit_products
-
-        found = fit_products(multiplier, products=products, weights_a=weights_a, weights_b=weights_b, factors=factors)
-        weighted = weights_a is not None or weights_b is not None
-        options = {"products": products, "factors": factors, "weighted": weighted}
+        surrogate = _discover_exact(multiplier, 256 if terms is None else terms, sample, progress, noted)
     else:
-        from surrogate.fit.lowrank import fit_lowrank
+        if method == "htp":
+            from surrogate.fit.htp import fit_htp
 
-        limit = 4 if terms is None else terms
-        found = fit_lowrank(multiplier, terms=limit, weights_a=weights_a, weights_b=weights_b)
-        options = {"terms": limit, "weighted": weights_a is not None or weights_b is not None}
-    model = _surrogate(MultiplierReference.of(multiplier), found, method, options)
-    return measure(model, multiplier, sample=sample, progress=progress)
+            found = fit_htp(multiplier, basis=basis, decimals=decimals)
+            options: dict[str, Option] = {"basis": basis, "decimals": decimals}
+        elif products is not None:
+            from surrogate.fit.products import fit_products
+
+            found = fit_products(
+                multiplier, products=products, weights_a=weights_a, weights_b=weights_b, factors=factors
+            )
+            weighted = weights_a is not None or weights_b is not None
+            options = {"products": products, "factors": factors, "weighted": weighted}
+        else:
+            from surrogate.fit.lowrank import fit_lowrank
+
+            limit = 4 if terms is None else terms
+            found = fit_lowrank(multiplier, terms=limit, weights_a=weights_a, weights_b=weights_b)
+            options = {"terms": limit, "weighted": weights_a is not None or weights_b is not None}
+        model = _surrogate(MultiplierReference.of(multiplier), found, method, options)
+        surrogate = measure(model, multiplier, sample=sample, progress=progress, checkpoint=noted)
+    witness.check(multiplier)
+    if noted is not None:
+        noted.remove()
+    return surrogate
 
 
-def _discover_exact(multiplier: Multiplier, limit: int, sample: int | None, progress: Progress | None) -> Surrogate:
+def _discover_exact(
+    multiplier: Multiplier, limit: int, sample: int | None, progress: Progress | None, checkpoint: Checkpoint | None
+) -> Surrogate:
     """Factorise and certify, again with what the sample of a wide table has missed, until nothing differs."""
     from surrogate.fit.exact import NOWHERE, fit_exact
 
@@ -135,11 +161,13 @@ def _discover_exact(multiplier: Multiplier, limit: int, sample: int | None, prog
     for _ in range(_ATTEMPTS):
         found, form = fit_exact(multiplier, max_terms=limit, include=include)
         model = _surrogate(reference, found, "exact", {"form": form})
-        surrogate = measure(model, multiplier, sample=sample, progress=progress)
-        if surrogate.certificate is not None and surrogate.certificate.max_abs_residual == 0:
-            return surrogate
-        missed = different_pairs(model, multiplier, sample=sample)
-        include = np.union1d(include[0], missed[0]), np.union1d(include[1], missed[1])
+        residuals = compare(model, multiplier, sample=sample, progress=progress, checkpoint=checkpoint, keep=True)
+        if residuals.largest == 0:
+            return model.with_certificate(certificate(residuals, sample))
+        missed = Witness(*np.array(residuals.differences, dtype=np.int64).T)
+        missed.check(multiplier)
+        chosen = spread(len(missed.a), MOST_PER_BLOCK)
+        include = np.union1d(include[0], missed.a[chosen]), np.union1d(include[1], missed.b[chosen])
     raise FitError(
         f"{multiplier.name}: products still differ after {_ATTEMPTS} attempts, each with the exceptions that the last "
         f"had missed; take method='lowrank', or simulate by table"
