@@ -20,9 +20,14 @@ from multipliers.metric_values import (
     normaliser_value,
 )
 from multipliers.operands import IntArray, OperandFormat
-from multipliers.sums import MAX_TERMS, Moments, exact_sums
+from multipliers.sums import Moments, exact_sums
 
 __all__ = ["Comparison", "ErrorAccumulator", "ErrorMetrics", "Normaliser", "Relative", "check_name", "normaliser_value"]
+
+
+_CHUNK = 1 << 15
+"""Products that are worked on at once: their arrays stay in the second-level cache and in the allocator's reach. Ten
+arrays of some megabytes each would be returned to the system and faulted in anew for every block."""
 
 
 class ErrorAccumulator:
@@ -99,8 +104,8 @@ class ErrorAccumulator:
         if w is not None and not (w > 0).all():
             kept = w > 0
             P, F, w = P[kept], F[kept], w[kept]
-        for start in range(0, P.size, MAX_TERMS):
-            chunk = slice(start, start + MAX_TERMS)
+        for start in range(0, P.size, _CHUNK):
+            chunk = slice(start, start + _CHUNK)
             self._add_chunk(P[chunk], F[chunk], None if w is None else w[chunk])
 
     def _add_chunk(self, P: IntArray, F: IntArray, w: FloatArray | None) -> None:
