@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,13 +24,32 @@ from catalog.cli.arguments import (
 )
 from catalog.cli.console import number, percent, plain, print_json, progress
 from catalog.cli.errors import EXIT_FAILED, CommandError, is_expected, message, report, users_code
+from catalog.cli.front import PICTURES, draw_front, front_report, print_front
 from catalog.cli.grid import Grid
+from catalog.cli.objective import (
+    Costs,
+    Exact,
+    MaxProducts,
+    MaxResidual,
+    MaxShare,
+    choose,
+    load_costs,
+    read_objective,
+)
 
 if TYPE_CHECKING:
+    from catalog.cli.front import FrontReport
     from catalog.cli.report import Found
     from multipliers.multiplier import Multiplier
+    from surrogate.cost import CostModel
+    from surrogate.fit.select import Objective
 
-TITLES = {"exact": "exact", "htp": "HTP", "lowrank": "low rank"}
+OBJECTIVE = "objective"
+"""Stands for a method where an objective chooses it."""
+
+TITLES = {"exact": "exact", "htp": "HTP", "lowrank": "low rank", OBJECTIVE: "objective"}
+
+_LABELS = {"exact": "exact surrogate", "lowrank": "surrogate of low rank", OBJECTIVE: "chosen surrogate"}
 
 
 @dataclass
@@ -46,10 +65,20 @@ def discover(
     context: typer.Context,
     specs: Specs,
     method: Annotated[
-        str, typer.Option(metavar="METHOD", help="exact, htp (published recipe), lowrank, or all three.")
-    ] = "exact",
+        str | None,
+        typer.Option(
+            metavar="METHOD",
+            help="exact (if left out), htp (published recipe), lowrank (with --products), or all three.",
+        ),
+    ] = None,
     terms: Annotated[
         int | None, typer.Option(metavar="K", help="lowrank: terms, 4 if left out; exact: refuse to use more.")
+    ] = None,
+    products: Annotated[
+        int | None, typer.Option(metavar="K", help="lowrank: products, beside a nearly free additive part.")
+    ] = None,
+    factors: Annotated[
+        str | None, typer.Option(metavar="TYPE", help="lowrank with --products: factors in int8 or bfloat16.")
     ] = None,
     basis: Annotated[
         str | None, typer.Option(metavar="BASIS", help="htp: mod, leading_one, or auto for the better of both.")
@@ -59,6 +88,17 @@ def discover(
     ] = None,
     a: FormatA = None,
     b: FormatB = None,
+    exact: Exact = False,
+    max_products: MaxProducts = None,
+    max_residual: MaxResidual = None,
+    max_share: MaxShare = None,
+    costs: Costs = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Write factors of integers in closed form, and the whole in plain words.")
+    ] = False,
+    front: Annotated[
+        bool, typer.Option("--front", help="Print the error against the number of products; -o FILE.svg draws it.")
+    ] = False,
     weights_a: WeightsA = None,
     weights_b: WeightsB = None,
     sample: Sample = None,
@@ -69,7 +109,8 @@ def discover(
             "-o",
             "--output",
             metavar="PATH",
-            help="Write FILE.json, or into an existing folder one NAME.METHOD.json each. Replaces files.",
+            help="Write FILE.json, or into an existing folder one NAME.METHOD.json each; with --front a picture, .png, "
+            ".svg or .pdf, in a folder NAME.front.svg. Replaces files.",
         ),
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table in Markdown.")] = False,
@@ -79,26 +120,40 @@ def discover(
 
     Several SPECs, and --method all, print one table; what fails is reported,
     the rest is still done. With --method all each option goes to the methods
-    that take it, --terms to lowrank.
+    that take it, --terms to lowrank. What is needed may be said instead of a
+    method: --exact, --max-products, --max-residual, --max-share.
     """
     from surrogate.fit import METHODS
 
-    if method not in (*METHODS, "all"):
+    if method not in (None, *METHODS, "all"):
         raise CommandError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}, all")
+    objective = read_objective(exact, max_products, max_residual, max_share)
+    if objective is not None and method is not None:
+        raise CommandError("--method and an objective exclude each other; the objective chooses the method")
+    if costs is not None and objective is None:
+        raise CommandError("--costs is for an objective: --exact, --max-products, --max-residual or --max-share")
     if json and markdown:
         raise CommandError("--json and --markdown exclude each other")
     debug = bool(context.find_root().params.get("debug"))
-    methods = METHODS if method == "all" else (method,)
+    if objective is not None:
+        methods: tuple[str, ...] = (OBJECTIVE,)
+    elif method is None and products is None and terms is None and front:
+        methods = ()  # only the front is asked for
+    else:
+        methods = METHODS if method == "all" else (method or ("exact" if products is None else "lowrank"),)
     several = len(specs) > 1 or len(methods) > 1
     to_folder = output is not None and output.is_dir()
     if output is not None and not to_folder:
-        if several and output.suffix.lower() != ".json":
+        suffixes = PICTURES if front else (".json",)
+        if several and output.suffix.lower() not in suffixes:
             raise CommandError(f"cannot write to {str(output)!r}: there is no such folder; create it first")
         if several:
             raise CommandError(f"{str(output)!r} is one file for several surrogates; give -o an existing folder")
-        check_output(output, (".json",))
+        check_output(output, suffixes)
     options = {
         "terms": terms,
+        "products": products,
+        "factors": factors,
         "weights_a": load_weights(weights_a, "a"),
         "weights_b": load_weights(weights_b, "b"),
         "basis": basis,
@@ -106,6 +161,8 @@ def discover(
     }
     given = {name: value for name, value in options.items() if value is not None}
     certifying = {"sample": sample, "every_pair": every_pair}
+    model = load_costs(costs)
+    fronts: list[FrontReport] = []
 
     rows: list[Row] = []
     failures: list[dict[str, Any]] = []
@@ -122,8 +179,13 @@ def discover(
         row.name = multiplier.name
         for each in methods:
             try:
-                found = _find(spec, multiplier, each, _options_of(each, given, method == "all"), certifying)
-                file = _target(output, to_folder, multiplier.name, each, written)
+                if objective is not None:
+                    found = _choose(spec, multiplier, objective, model, {**given, **_set(certifying)})
+                else:
+                    found = _find(spec, multiplier, each, _options_of(each, given, method == "all"), certifying)
+                if explain:
+                    found = _explained(found, spec, each)
+                file = None if front and not to_folder else _target(output, to_folder, multiplier.name, each, written)
                 if file is not None:
                     _save(found, file)
             except Exception as error:
@@ -131,10 +193,23 @@ def discover(
                 continue
             row.found[each] = found
             records.append(_record(spec, found, file))
+        if front:
+            try:
+                fronts.append(_front(row, multiplier, options["weights_a"], options["weights_b"]))
+                if output is not None:
+                    draw_front(fronts[-1], _picture(output, to_folder, multiplier.name, written))
+            except Exception as error:
+                _failed(failures, error, spec, None, debug)
     if json:
-        print_json({"surrogates": records, "failures": failures})
-    elif records:
-        _print(rows, methods, markdown)
+        told = {"fronts": [each.to_dict() for each in fronts]} if front else {}
+        print_json({"surrogates": records, **told, "failures": failures})
+    else:
+        if records:
+            _print(rows, methods, markdown)
+        for i, drawn in enumerate(fronts):
+            if i or records:
+                typer.echo()
+            print_front(drawn, markdown)
     if failures:
         raise typer.Exit(EXIT_FAILED)
 
@@ -150,7 +225,8 @@ def _decimals(text: str | None) -> int | str | None:
 
 def _options_of(method: str, given: dict[str, Any], choose: bool) -> dict[str, Any]:
     """Return the options for one method: all of them, or where ``choose`` only those that it takes."""
-    takes = {"exact": (), "htp": ("basis", "decimals"), "lowrank": ("terms", "weights_a", "weights_b")}
+    lowrank = ("terms", "products", "factors", "weights_a", "weights_b")
+    takes = {"exact": (), "htp": ("basis", "decimals"), "lowrank": lowrank}
     chosen = {name: value for name, value in given.items() if not choose or name in takes[method]}
     return {name: None if name == "decimals" and value == "none" else value for name, value in chosen.items()}
 
@@ -174,6 +250,48 @@ def _find(spec: str, multiplier: Multiplier, method: str, options: dict[str, Any
     return Found(surrogate, seconds, len(dumps(surrogate)))
 
 
+def _set(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that were given."""
+    return {name: value for name, value in options.items() if value not in (None, False)}
+
+
+def _choose(
+    spec: str, multiplier: Multiplier, objective: Objective, costs: CostModel, options: dict[str, Any]
+) -> Found:
+    from catalog.cli.report import Found
+    from surrogate import dumps
+
+    with users_code(spec), progress(f"{multiplier.name}: choosing"):
+        start = time.perf_counter()
+        choice = choose(multiplier, objective, costs, options)
+        surrogate = choice.selection.surrogate
+        seconds = time.perf_counter() - start
+    return Found(surrogate, seconds, len(dumps(surrogate)), choice)
+
+
+def _explained(found: Found, spec: str, method: str) -> Found:
+    """Write it in closed form where it is made of integers; say so where not."""
+    from surrogate import dumps
+    from surrogate import explain as write
+
+    if not found.surrogate.is_integer:
+        typer.echo(f"note: {plain(spec)}, {TITLES[method]}: factors of floats have no closed form", err=True)
+        return found
+    start = time.perf_counter()
+    explanation = write(found.surrogate)
+    seconds = found.seconds + time.perf_counter() - start
+    n_bytes = len(dumps(explanation.surrogate))
+    return replace(found, surrogate=explanation.surrogate, seconds=seconds, n_bytes=n_bytes, explanation=explanation)
+
+
+def _front(row: Row, multiplier: Multiplier, weights_a: Any, weights_b: Any) -> FrontReport:
+    """Compute the front of one SPEC; the first surrogate that is not the recipe's is marked as the chosen one."""
+    marked = next(((m, f.surrogate) for m, f in row.found.items() if f is not None and m != "htp"), None)
+    label, chosen = ("", None) if marked is None else (_LABELS[marked[0]], marked[1])
+    with users_code(row.spec), progress(f"{multiplier.name}: front"):
+        return front_report(row.spec, multiplier, weights_a, weights_b, chosen, label)
+
+
 def _failed(failures: list[dict[str, Any]], error: Exception, spec: str, method: str | None, debug: bool) -> None:
     """Note and report an expected error; raise any other."""
     if debug or not is_expected(error) or isinstance(error, BrokenPipeError):
@@ -188,8 +306,18 @@ def _target(output: Path | None, to_folder: bool, name: str, method: str, writte
         return None
     if not to_folder:
         return check_output(output, (".json",))
+    return _named(output, name, f"{method}.json", written)
+
+
+def _picture(output: Path, to_folder: bool, name: str, written: set[Path]) -> Path:
+    """Return the file for one picture."""
+    return _named(output, name, "front.svg", written) if to_folder else check_output(output, PICTURES)
+
+
+def _named(folder: Path, name: str, ending: str, written: set[Path]) -> Path:
+    """Return a file of a folder named after a multiplier, whatever its name holds."""
     safe = re.sub(r"[^A-Za-z0-9._+-]", "_", name).lstrip(".")[:100] or "multiplier"
-    file = check_output(output / f"{safe}.{method}.json", (".json",))
+    file = check_output(folder / f"{safe}.{ending}", ())
     if file in written:
         raise CommandError(f"{file.name} was written for another multiplier of this name; write them in separate runs")
     written.add(file)
@@ -207,7 +335,19 @@ def _record(spec: str, found: Found, file: Path | None) -> dict[str, Any]:
     from catalog.cli.report import as_dict
 
     took = {"seconds": found.seconds, "n_bytes": found.n_bytes, "file": None if file is None else str(file)}
-    return {"spec": spec, "method": found.surrogate.provenance.method, **as_dict(found.surrogate), **took}
+    told: dict[str, Any] = {}
+    if found.choice is not None:
+        told["choice"] = found.choice.to_dict()
+    if found.explanation is not None:
+        from surrogate.export import to_words
+
+        explanation = found.explanation
+        told["explanation"] = {
+            "n_factors": explanation.n_factors,
+            "n_named": explanation.n_named,
+            "words": to_words(found.surrogate),
+        }
+    return {"spec": spec, "method": found.surrogate.provenance.method, **as_dict(found.surrogate), **told, **took}
 
 
 def _print(rows: list[Row], methods: tuple[str, ...], markdown: bool) -> None:
@@ -226,6 +366,11 @@ def _print(rows: list[Row], methods: tuple[str, ...], markdown: bool) -> None:
         typer.echo(grid.markdown(), nl=False)
     else:
         grid.print()
+    explained = [f.explanation for row in rows for f in row.found.values() if f is not None and f.explanation]
+    if explained and not markdown:
+        named, factors = (sum(getattr(e, name) for e in explained) for name in ("n_named", "n_factors"))
+        share = f" ({percent(named / factors)})" if factors else ""
+        typer.echo(f"In closed form: {number(named)} of {number(factors)} factors{share}")
 
 
 def _overview(rows: list[Row], methods: tuple[str, ...]) -> Grid:
@@ -233,10 +378,12 @@ def _overview(rows: list[Row], methods: tuple[str, ...]) -> Grid:
     from catalog.cli.report import compared
 
     single = len(methods) == 1
+    explained = [f.explanation for row in rows for f in row.found.values() if f is not None and f.explanation]
     names: tuple[str, ...] = ("terms", "wrong", "RMS (LSB)")
     if single:
         residuals = ("max (LSB)", "RMS (LSB)", "bias (LSB)")
-        names = ("terms", "products", "wrong", *residuals, "pairs", "seconds", "bytes")
+        named = ("closed form",) if explained else ()
+        names = ("terms", "products", "wrong", *residuals, "pairs", "seconds", "bytes", *named)
     columns = [("", "multiplier"), *(("" if single else TITLES[m], n) for m in methods for n in names)]
     title = "" if single else "Surrogates: terms, wrong products, RMS residual"
     grid = Grid(title, columns)
@@ -251,6 +398,7 @@ def _overview(rows: list[Row], methods: tuple[str, ...]) -> Grid:
                 cells += [number(s.n_terms), number(s.n_products), percent(c.share_different)]
                 cells += [number(x) for x in (c.max_abs_residual, c.rms_residual, c.residual_bias)]
                 cells += [compared(c).removesuffix(" pairs"), f"{f.seconds:.2f}", number(f.n_bytes)]
+                cells += [f.named] if explained else []
             else:
                 cells += [number(s.n_terms), percent(c.share_different), number(c.rms_residual)]
         grid.rows.append(cells)

@@ -12,9 +12,11 @@ from catalog.cli.console import number, percent, plain, print_line
 from catalog.cli.grid import Grid
 
 if TYPE_CHECKING:
+    from catalog.cli.objective import Choice
     from multipliers.operands import OperandFormat
     from surrogate.basis import BasisFunction
     from surrogate.certificate import Certificate
+    from surrogate.fit.explain import Explanation
     from surrogate.model import Surrogate
 
 MAX_TABULATED = 1 << 18
@@ -32,11 +34,23 @@ class Found:
         Time to fit and to certify.
     n_bytes : int
         Size of its file.
+    choice : Choice or None
+        How it was chosen, where an objective was given.
+    explanation : Explanation or None
+        Its closed form, where that was asked for; ``surrogate`` then is in closed form.
     """
 
     surrogate: Surrogate
     seconds: float
     n_bytes: int
+    choice: Choice | None = None
+    explanation: Explanation | None = None
+
+    @property
+    def named(self) -> str:
+        """How many factors are in closed form."""
+        found = self.explanation
+        return "-" if found is None else f"{number(found.n_named)} of {number(found.n_factors)}"
 
 
 def exact_lengths(surrogate: Surrogate) -> dict[str, int] | None:
@@ -119,6 +133,7 @@ def lengths(surrogate: Surrogate) -> list[tuple[str, str]]:
     return [(f"  {names[name]}", number(length) if length else "none") for name, length in found.items()]
 
 
+NAMED = "factors in closed form"
 LENGTHS_HEADING = "longest exact dot product"
 
 
@@ -128,6 +143,8 @@ def print_comparison(found: Sequence[Found], names: Sequence[str], title: str, m
     rows = [(columns[0][i][0], *(c[i][1] for c in columns)) for i in range(len(columns[0]))]
     rows.append(("seconds", *(f"{f.seconds:.2f}" for f in found)))
     rows.append(("file size (bytes)", *(number(f.n_bytes) for f in found)))
+    if any(f.explanation is not None for f in found):
+        rows.append((NAMED, *(f.named for f in found)))
     by_type = [lengths(f.surrogate) for f in found]
     if all(by_type):
         rows.append((LENGTHS_HEADING, *("" for _ in found)))
@@ -154,6 +171,8 @@ def print_surrogate(surrogate: Surrogate, found: Found | None = None) -> None:
     ]
     if found is not None:
         rows += [("seconds", f"{found.seconds:.2f}"), ("file size (bytes)", number(found.n_bytes))]
+        if found.explanation is not None:
+            rows.append((NAMED, found.named))
     by_type = lengths(surrogate)
     if by_type and surrogate.is_integer:
         rows += [(LENGTHS_HEADING, ""), *by_type]
@@ -168,6 +187,19 @@ def print_surrogate(surrogate: Surrogate, found: Found | None = None) -> None:
         grid.rows.append((number(i), number(term.coefficient), *cells))
     grid.print()
     print_line(f"Formula: {surrogate.formula()}")
+    if found is not None and found.explanation is not None:
+        print_words(surrogate)
+    for line in () if found is None or found.choice is None else found.choice.lines():
+        print_line(line)
+
+
+def print_words(surrogate: Surrogate) -> None:
+    """Print a surrogate in plain words."""
+    from surrogate.export import to_words
+
+    print_line("")
+    for line in to_words(surrogate).splitlines():
+        print_line(line)
 
 
 def _values(function: BasisFunction, operand: OperandFormat) -> str:

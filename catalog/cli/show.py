@@ -24,22 +24,34 @@ def show(
     ] = None,
     a: FormatA = None,
     b: FormatB = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show its closed form: factors by named functions where they are such.")
+    ] = False,
+    words: Annotated[bool, typer.Option("--words", help="Say in plain words what it computes.")] = False,
     json: Json = False,
 ) -> None:
     """Show a stored surrogate: multiplier, formula, terms, certificate, provenance, exact lengths of dot products."""
-    from catalog.cli.report import as_dict, print_surrogate
+    from catalog.cli.report import as_dict, print_surrogate, print_words
+    from surrogate.export import to_words
     from surrogate.io import load
 
     surrogate = load(file)
+    if explain:
+        from surrogate.fit.explain import explain as write
+
+        surrogate = write(surrogate).surrogate
     verification: dict[str, Any] | None = None
     if verify is not None:
         reason = _refuted(file, verify, a, b)
         verification = {"against": verify, "holds": reason is None, "reason": reason}
     if json:
         terms = [term.to_dict() for term in surrogate.terms]
-        print_json({**as_dict(surrogate), "terms": terms, "verification": verification})
+        told = {"words": to_words(surrogate)} if words else {}
+        print_json({**as_dict(surrogate), "terms": terms, **told, "verification": verification})
     else:
         print_surrogate(surrogate)
+        if words:
+            print_words(surrogate)
     if verification is None:
         return
     if verification["holds"]:
