@@ -10,6 +10,7 @@ from catalog.measured import circuits
 from catalog.pareto import pareto_front
 from catalog.query import search
 from catalog.resolve import resolve
+from catalog.shipped import surrogate, surrogates
 
 __all__ = [
     "Circuit",
@@ -24,4 +25,6 @@ __all__ = [
     "pareto_front",
     "resolve",
     "search",
+    "surrogate",
+    "surrogates",
 ]

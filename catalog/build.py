@@ -1,27 +1,36 @@
 """``python -m catalog.build``: measure the catalog's entries, and write what the package ships of it.
 
-It writes ``catalog/measured.json`` and the table of designs, ``docs/designs.md``. Entries whose measurement is stored
-and whose check value is unchanged are not measured again, unless ``--all`` says so. ``--check`` measures every entry
-anew and compares both files byte for byte (numbers are stored to ten significant digits); nothing is written.
+It writes ``catalog/measured.json`` and the table of designs, ``docs/designs.md``; the surrogates of the designs of up
+to 8 bits, ``catalog/surrogates/``, and their table, ``docs/surrogates.md``. Entries that are stored and whose check
+value is unchanged are not done again, unless ``--all`` says so. ``--check`` does every entry anew and compares the
+files byte for byte (measurements are stored to ten significant digits; for approximate surrogates see
+`catalog.shipping`); nothing is written.
 """
 
 from __future__ import annotations
 
 import argparse
 import fnmatch
+import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from catalog import shipping
 from catalog.catalog import Entry, FloatEntry, families
 from catalog.designs_page import designs_page
-from catalog.measure import Progress, measure_all
+from catalog.measure import Progress, attempt_all, measure_all
 from catalog.measured import Measured, MeasurementError, dump, parse
+from catalog.shipped import label_of
+from catalog.surrogates_page import surrogates_page
 from multipliers.files import write_atomically
+from surrogate.model import Surrogate
 
 CATALOG = Path(__file__).resolve().parent
-MEASURED, PAGE = CATALOG / "measured.json", CATALOG.parent / "docs" / "designs.md"
+DOCS = CATALOG.parent / "docs"
+MEASURED, PAGE = CATALOG / "measured.json", DOCS / "designs.md"
+SURROGATES, SURROGATES_PAGE = CATALOG / "surrogates", DOCS / "surrogates.md"
 
 
 def known_entries() -> dict[str, Entry | FloatEntry]:
@@ -46,15 +55,55 @@ def read() -> dict[str, Measured]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 done, 1 something differs or could not be measured."""
+    """Run the command; return its exit code: 0 done, 1 something differs or could not be done."""
     options = _options(arguments)
-    stored = read()
     known = known_entries()
-    valid = {label: m for label, m in stored.items() if label in known and m.check == known[label].check}
     chosen = [known[label] for label in known if fnmatch.fnmatch(label, options.only)]
     if not chosen:
-        print(f"error: no entry of the catalog matches {options.only!r}", file=sys.stderr)
-        return 1
+        return _report([f"no entry of the catalog matches {options.only!r}"])
+    stored = read()
+    shipped, unreadable = shipping.read(SURROGATES)
+    measured, unmeasured = _measure(options, chosen, stored)
+    made, unmade = _make(options, chosen, shipped)
+    failed = [f"{label}: {error}" for label, error in (unmeasured | unmade).items()]
+    if options.check:
+        wrong = [*differences(measured, stored), *stale_files(stored)]
+        wrong += [*shipping.differences(made, shipped), *unreadable, *stale_surrogates(shipped, stored)]
+        print(f"checked {len(measured)} of {len(known)} entries, {len(made)} surrogates", file=sys.stderr)
+        return _report(failed + wrong)
+    kept = {label: m for label, m in _valid(stored).items() if label not in unmeasured} | measured
+    write_atomically(MEASURED, dump(kept))
+    print(f"measured {len(measured)} of {len(known)} entries; wrote {MEASURED.name}", file=sys.stderr)
+    shipped = _merged(shipped, made, unmade)
+    shipping.write(shipped, SURROGATES)
+    print(f"made {len(made)} of {len(shipped)} surrogates; wrote {SURROGATES.name}", file=sys.stderr)
+    missing = sorted(set(known) - set(kept)) + shipping.missing(shipped)
+    if missing:
+        which = ", ".join(missing[:8]) + (", ..." if len(missing) > 8 else "")
+        return _report([*failed, f"no page is written: {len(missing)} entries are not done ({which})"])
+    write_atomically(PAGE, designs_page(kept).encode())
+    write_atomically(SURROGATES_PAGE, surrogates_page(kept, shipped).encode())
+    print(f"wrote {PAGE.name} and {SURROGATES_PAGE.name}", file=sys.stderr)
+    return _report(failed)
+
+
+def _report(errors: Sequence[str]) -> int:
+    for line in errors:
+        print(f"error: {line}", file=sys.stderr)
+    return 1 if errors else 0
+
+
+def _valid(stored: Mapping[str, Measured]) -> dict[str, Measured]:
+    """Return the measurements that are of entries as they are now."""
+    known = known_entries()
+    return {label: m for label, m in stored.items() if label in known and m.check == known[label].check}
+
+
+def _measure(
+    options: argparse.Namespace, chosen: Sequence[Entry | FloatEntry], stored: Mapping[str, Measured]
+) -> tuple[dict[str, Measured], dict[str, Exception]]:
+    """Measure the entries that are not up to date, or all that were chosen."""
+    valid = _valid(stored)
     streamed = [
         entry.label
         for entry in chosen
@@ -64,26 +113,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = [entry for entry in chosen if not _is_up_to_date(entry, valid, options.every_pair)]
     with _bar() as progress:
         found, failed = measure_all(chosen, streamed, options.workers, progress)
-    for label, error in failed.items():
-        print(f"error: {label}: {error}", file=sys.stderr)
-    found = rounded(found)
-    if options.check:
-        wrong = [*differences(found, stored), *stale_files(stored)]
-        for line in wrong:
-            print(f"error: {line}", file=sys.stderr)
-        print(f"checked {len(found)} of {len(known)} entries", file=sys.stderr)
-        return 1 if wrong or failed else 0
-    kept = {label: m for label, m in valid.items() if label not in failed} | found
-    write_atomically(MEASURED, dump(kept))
-    print(f"measured {len(found)} of {len(known)} entries; wrote {MEASURED.name}", file=sys.stderr)
-    missing = sorted(set(known) - set(kept))
-    if missing:
-        which = ", ".join(missing[:8]) + (", ..." if len(missing) > 8 else "")
-        print(f"error: {PAGE.name} is not written: {len(missing)} entries are not measured ({which})", file=sys.stderr)
-        return 1
-    write_atomically(PAGE, designs_page(kept).encode())
-    print(f"wrote {PAGE.name}", file=sys.stderr)
-    return 1 if failed else 0
+    return rounded(found), failed
+
+
+def _make(
+    options: argparse.Namespace, chosen: Sequence[Entry | FloatEntry], shipped: shipping.Shipped
+) -> tuple[dict[str, Surrogate], dict[str, Exception]]:
+    """Make the surrogates of the entries that have none that is theirs, or of all that were chosen."""
+    labels = {entry.label for entry in chosen}
+    wanted = [entry for entry in shipping.shipped_entries() if entry.label in labels]
+    if not (options.all or options.check):
+        theirs = {label_of(name): s.multiplier.fingerprint for name, s in shipped.items()}
+        wanted = [entry for entry in wanted if theirs.get(entry.label) != entry.check]
+    processes = min(options.workers or os.cpu_count() or 1, len(wanted))
+    with _bar() as progress:
+        made, failed = attempt_all(shipping.make, wanted, processes, progress)
+    return {name: s for found in made.values() for name, s in found.items()}, failed
+
+
+def _merged(shipped: shipping.Shipped, made: shipping.Shipped, failed: Collection[str]) -> dict[str, Surrogate]:
+    """Replace what was made anew, and drop what could not be made or is of no entry."""
+    dropped = {label_of(name) for name in made} | set(failed)
+    kept = {entry.label for entry in shipping.shipped_entries()} - dropped
+    return {name: s for name, s in shipped.items() if label_of(name) in kept} | shipping.settled(made, shipped)
 
 
 def differences(found: Mapping[str, Measured], stored: Mapping[str, Measured]) -> list[str]:
@@ -113,6 +165,24 @@ def stale_files(stored: Mapping[str, Measured]) -> list[str]:
         lines.append(f"{MEASURED.name} lacks or holds stale measurements of {', '.join(stale)}")
     elif not PAGE.is_file() or PAGE.read_bytes() != designs_page(stored).encode():
         lines.append(f"{PAGE.name} is not the page of these measurements; run python -m catalog.build")
+    return lines
+
+
+def stale_surrogates(shipped: shipping.Shipped, stored: Mapping[str, Measured]) -> list[str]:
+    """Say what is wrong with the surrogates as a whole: some that came or went or are of other products, the page."""
+    known = {entry.label: entry for entry in shipping.shipped_entries()}
+    lines = [
+        f"surrogates: there is none of {label}; run python -m catalog.build" for label in shipping.missing(shipped)
+    ]
+    for name, found in shipped.items():
+        if label_of(name) not in known:
+            lines.append(f"surrogate {name}: the catalog has no such entry; run python -m catalog.build")
+        elif found.multiplier.fingerprint != known[label_of(name)].check:
+            lines.append(f"surrogate {name}: is of other products than the entry; run python -m catalog.build")
+    if not lines and set(known) <= set(stored):
+        page = surrogates_page(stored, shipped).encode()
+        if not SURROGATES_PAGE.is_file() or SURROGATES_PAGE.read_bytes() != page:
+            lines.append(f"{SURROGATES_PAGE.name} is not the page of these surrogates; run python -m catalog.build")
     return lines
 
 

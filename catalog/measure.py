@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from multiprocessing import get_context
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from catalog.catalog import Entry, FloatEntry
 from catalog.measured import FloatMeasurement, Measured, Measurement
@@ -19,6 +20,9 @@ from multipliers.rank import integer_rank
 from multipliers.spectrum import random_submatrix
 from multipliers.structure import SAMPLE, find_structure
 from multipliers.table import TableMultiplier
+
+E = TypeVar("E", bound=Entry | FloatEntry)
+Result = TypeVar("Result")
 
 CONFIDENCE = 0.999
 """Of the intervals of sampled metrics: there are hundreds of figures, and none should be called wrong by chance."""
@@ -103,24 +107,44 @@ def measure_all(
     (dict of str to Measured, dict of str to Exception)
         By label: what was measured, and why the others could not be.
     """
-    found: dict[str, Measured] = {}
-    failed: dict[str, Exception] = {}
-    processes = min(workers or os.cpu_count() or 1, len(chosen))
     # the longest first, so that none is left to run alone at the end
     ordered = sorted(chosen, key=lambda entry: (entry.label not in streamed, -_n_pairs(entry)))
-    if processes <= 1:
-        outcomes: Iterator[tuple[str, Measured | Exception]] = (
-            _attempt(entry, entry.label in streamed, None) for entry in ordered
-        )
-    else:
-        outcomes = _in_processes(ordered, streamed, processes)
+    processes = min(workers or os.cpu_count() or 1, len(chosen))
+    work = partial(_measure, streamed=frozenset(streamed), workers=None if processes <= 1 else 1)
+    return attempt_all(work, ordered, processes, progress)
+
+
+def attempt_all(
+    work: Callable[[E], Result], chosen: Sequence[E], processes: int, progress: Progress | None = None
+) -> tuple[dict[str, Result], dict[str, Exception]]:
+    """Do the same with many entries, in parallel; whatever is wrong with one, the others are done.
+
+    Parameters
+    ----------
+    work : callable
+        A function of a module, which other processes can import.
+    chosen : sequence of Entry or FloatEntry
+    processes : int
+        With 1 everything runs in this process.
+    progress : callable, optional
+        Called as ``progress(done, in_all, label)`` when an entry is done.
+
+    Returns
+    -------
+    (dict of str to Result, dict of str to Exception)
+        By label: what came of it, and why the others failed.
+    """
+    found: dict[str, Result] = {}
+    failed: dict[str, Exception] = {}
+    attempt = partial(_attempt, work)
+    outcomes = map(attempt, chosen) if processes <= 1 else _in_processes(attempt, chosen, processes)
     for done, (label, outcome) in enumerate(outcomes, 1):
         if isinstance(outcome, Exception):
             failed[label] = outcome
         else:
             found[label] = outcome
         if progress is not None:
-            progress(done, len(ordered), label)
+            progress(done, len(chosen), label)
     return found, failed
 
 
@@ -128,21 +152,25 @@ def _n_pairs(entry: Entry | FloatEntry) -> int:
     return entry.build().n_pairs if isinstance(entry, Entry) else 0
 
 
+def _measure(entry: Entry | FloatEntry, streamed: frozenset[str], workers: int | None) -> Measured:
+    return measure(entry, entry.label in streamed, workers)
+
+
 def _in_processes(
-    chosen: Sequence[Entry | FloatEntry], streamed: Sequence[str], processes: int
-) -> Iterator[tuple[str, Measured | Exception]]:
+    attempt: Callable[[E], tuple[str, Result | Exception]], chosen: Sequence[E], processes: int
+) -> Iterator[tuple[str, Result | Exception]]:
     # spawned, not forked: NumPy may hold threads
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         try:
-            waiting = [pool.submit(_attempt, entry, entry.label in streamed, 1) for entry in chosen]
+            waiting = [pool.submit(attempt, entry) for entry in chosen]
             for future in as_completed(waiting):
                 yield future.result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _attempt(entry: Entry | FloatEntry, every_pair: bool, workers: int | None) -> tuple[str, Measured | Exception]:
+def _attempt(work: Callable[[E], Result], entry: E) -> tuple[str, Result | Exception]:
     try:
-        return entry.label, measure(entry, every_pair, workers)
-    except Exception as error:  # whatever is wrong with one entry, the others are measured
+        return entry.label, work(entry)
+    except Exception as error:  # whatever is wrong with one entry, the others are done
         return entry.label, error

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -37,6 +38,16 @@ def test_sample_is_measured_anew_as_it_is_stored():
 def test_every_entry_is_measured_anew_as_it_is_stored(capsys):
     assert build.main(["--check"]) == 0
     assert f"checked {len(build.known_entries())} of" in capsys.readouterr().err
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """Have the command write to a temporary folder, where the surrogates are those of the package."""
+    shutil.copytree(build.SURROGATES, tmp_path / "surrogates")
+    for name, file in {"MEASURED": "measured.json", "PAGE": "designs.md", "SURROGATES_PAGE": "surrogates.md"}.items():
+        monkeypatch.setattr(build, name, tmp_path / file)
+    monkeypatch.setattr(build, "SURROGATES", tmp_path / "surrogates")
+    return tmp_path
 
 
 def test_files_are_those_of_the_catalog():
@@ -122,11 +133,9 @@ def test_differences_name_entries_and_fields():
     ]
 
 
-def test_stale_files_are_named(tmp_path, monkeypatch):
+def test_stale_files_are_named(elsewhere):
     stored = dict(measurements())
-    measured, page = tmp_path / "measured.json", tmp_path / "designs.md"
-    monkeypatch.setattr(build, "MEASURED", measured)
-    monkeypatch.setattr(build, "PAGE", page)
+    measured, page = elsewhere / "measured.json", elsewhere / "designs.md"
     measured.write_bytes(dump(stored))
     page.write_bytes(designs_page(stored).encode())
     assert build.stale_files(stored) == []
@@ -142,21 +151,19 @@ def test_stale_files_are_named(tmp_path, monkeypatch):
     assert "stale measurements of udm8u" in said
 
 
-def test_build_measures_what_is_missing_or_stale_and_keeps_the_rest(tmp_path, monkeypatch, capsys):
+def test_build_measures_what_is_missing_or_stale_and_keeps_the_rest(elsewhere, capsys):
     stored = dict(measurements())
     stored["udm8u"] = replace(stored["udm8u"], check="0" * 64)
     del stored["drum8u_k4"]
     marked = replace(stored["drum8s_k4"], product_rank=77)  # not measured again, or it would be mended
-    monkeypatch.setattr(build, "MEASURED", tmp_path / "measured.json")
-    monkeypatch.setattr(build, "PAGE", tmp_path / "designs.md")
-    (tmp_path / "measured.json").write_bytes(dump(stored | {"drum8s_k4": marked, "gone8u": marked}))
+    (elsewhere / "measured.json").write_bytes(dump(stored | {"drum8s_k4": marked, "gone8u": marked}))
     assert build.main(["--workers", "1"]) == 0
-    written = parse((tmp_path / "measured.json").read_bytes())
+    written = parse((elsewhere / "measured.json").read_bytes())
     assert written == dict(measurements()) | {"drum8s_k4": marked}
     assert "measured 2 of" in capsys.readouterr().err
-    assert (tmp_path / "designs.md").read_text() == designs_page(written)
+    assert (elsewhere / "designs.md").read_text() == designs_page(written)
     assert build.main(["--workers", "1", "--all", "--only", "drum8s*"]) == 0
-    assert (tmp_path / "measured.json").read_bytes() == dump(measurements())
+    assert (elsewhere / "measured.json").read_bytes() == dump(measurements())
     assert build.main(["--only", "nosuch*"]) == 1
     assert "no entry of the catalog matches 'nosuch*'" in capsys.readouterr().err
 
