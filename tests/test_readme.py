@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import multipliers
+
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -23,6 +25,16 @@ def test_the_example_runs(tmp_path, monkeypatch, capsys):
     assert len(source.strip().splitlines()) == 12
     exec(compile(source, "README.md", "exec"), {})  # noqa: S102  # our own README
     assert capsys.readouterr().out == block("example output", "text")
+
+
+def test_the_example_of_surrogates_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    namespace = {"m": multipliers.get("bam8s_h3v7")}
+    source = block("example: surrogates", "python")
+    exec(compile(source, "README.md", "exec"), namespace)  # noqa: S102  # our own README
+    assert capsys.readouterr().out == block("example output: surrogates", "text")
+    assert namespace["exact"].is_exact
+    assert namespace["best"].n_products == 3
 
 
 def test_the_two_commands_are_there():
