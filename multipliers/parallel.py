@@ -6,9 +6,14 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, TypeVar
 
 from multipliers.errors import ParameterError
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -57,3 +62,27 @@ def _in_threads(function: Callable[[Item], Result], items: Sequence[Item], threa
         finally:
             for future in waiting:
                 future.cancel()
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Keep NumPy's linear algebra in the calling thread: on small matrices its threads cost more than they bring.
+
+    Without the package ``threadpoolctl`` it does nothing.
+    """
+    controller = _controller()
+    if controller is None:
+        yield
+    else:
+        with controller.limit(limits=1, user_api="blas"):
+            yield
+
+
+@cache
+def _controller() -> ThreadpoolController | None:
+    """Find the libraries once; that takes longer than a small decomposition."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    return ThreadpoolController()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +11,11 @@ from multipliers.distributions import FloatArray
 from multipliers.errors import ParameterError
 from multipliers.multiplier import Multiplier, sample_pairs
 from multipliers.operands import IntArray, OperandFormat
+from multipliers.parallel import one_blas_thread
 from multipliers.rank import error_and_product_ranks, integer_rank
 from multipliers.records import Record
+
+_SMALL = 512  # rows or columns up to which threads slow a decomposition down
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +76,8 @@ def matrix_spectrum(
         scaled *= np.sqrt(weights_rows)[:, None]
     if weights_columns is not None:
         scaled *= np.sqrt(weights_columns)[None, :]
-    singular = np.linalg.svd(scaled, compute_uv=False)[:rank]  # beyond the rank there is rounding only
+    with one_blas_thread() if min(matrix.shape) <= _SMALL else nullcontext():
+        singular = np.linalg.svd(scaled, compute_uv=False)[:rank]  # beyond the rank there is rounding only
     energy = np.cumsum(np.square(singular)[::-1])[::-1]
     left = np.sqrt(energy / energy[0]) if rank and energy[0] > 0 else np.zeros(0)
     return Spectrum(rank, np.append(left, 0.0), matrix.shape[0], matrix.shape[1], complete)
