@@ -66,6 +66,12 @@ ARITHMETICS: dict[str, Arithmetic] = {
 }
 
 
+def narrowest(factors: Factors) -> int:
+    """Place in `ARITHMETICS`, which go from narrow to wide, of the first that holds the integer factors of products."""
+    holds = [a.holds(factors.left) and a.holds(factors.right) for a in ARITHMETICS.values()]
+    return [*holds, True].index(True)
+
+
 def longest_exact_dot_product(factors: Factors, arithmetic: Arithmetic) -> int:
     """Longest dot product that ``arithmetic`` computes without rounding or overflow, in any order of summation.
 

@@ -16,7 +16,7 @@ from flint import fmpq_mat, fmpz_mat
 from multipliers.operands import IntArray, OperandFormat
 from surrogate.basis import BasisFunction, LeadingOneTable, Sum, Table
 from surrogate.fit.dictionary import Candidate, FactorSpace, candidates
-from surrogate.fit.exact import pivots
+from surrogate.fit.modular import pivots
 from surrogate.model import Surrogate, Term
 
 _UNNAMED = 1000  # cost of a table: any name is better

@@ -153,7 +153,8 @@ def _discover_exact(
     multiplier: Multiplier, limit: int, sample: int | None, progress: Progress | None, checkpoint: Checkpoint | None
 ) -> Surrogate:
     """Factorise and certify, again with what the sample of a wide table has missed, until nothing differs."""
-    from surrogate.fit.exact import NOWHERE, fit_exact
+    from surrogate.fit.exact import fit_exact
+    from surrogate.fit.integer_factors import NOWHERE
 
     if limit < 1:
         raise FitError(f"terms must be a positive integer, got {limit!r}")

@@ -73,6 +73,11 @@ def explain(surrogate: Surrogate) -> Explanation:
         provenance = Provenance(surrogate.provenance.method, options, release())
         terms = [*accurate, *closed_form(surrogate, rest)]
         written = Surrogate(terms, surrogate.multiplier, provenance, surrogate.certificate)
+        if written.n_products > surrogate.n_products:  # a basis without the constant 1: write additive terms one by one
+            additive = [t for t in rest if Constant() in (t.a, t.b)]
+            parts = [[t for t in rest if t not in additive], *([t] for t in additive)]
+            terms = [*accurate, *(t for part in parts for t in closed_form(surrogate, part))]
+            written = Surrogate(terms, surrogate.multiplier, provenance, surrogate.certificate)
         if not same_function(written, surrogate):
             raise FitError(f"{surrogate.multiplier.name}: the closed form differs from the surrogate; report this")
     factors = [f for term in written.terms for f in (term.a, term.b) if not isinstance(f, Constant)]

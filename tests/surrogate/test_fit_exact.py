@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import multipliers
 from multipliers import CallableMultiplier, OperandFormat, TableMultiplier
 from surrogate import FitError, certify, discover, dumps, load, loads, save
-from surrogate.fit.exact import factorise
+from surrogate.fit.integer_factors import factorise
 from surrogate.testing import assert_exact, low_rank_tables, table_multipliers
 
 CIRCUITS = 49
@@ -25,11 +25,15 @@ def rank(table):
 
 
 def differences(surrogate, multiplier):
-    """Count differing products from the stored numbers alone: tables and identities, multiplied out in int64."""
+    """Count differing products from the stored numbers alone: tables, identities, ones, multiplied out in int64."""
     model = np.zeros(multiplier.table().shape, dtype=np.int64)
     for term in surrogate.to_dict()["terms"]:
         factors = [
-            np.array(f["configuration"]["values"]) if f["name"] == "table" else operand.values()
+            {
+                "table": lambda f=f: np.array(f["configuration"]["values"]),
+                "identity": operand.values,
+                "constant": lambda operand=operand: np.ones(operand.size, dtype=np.int64),
+            }[f["name"]]()
             for f, operand in ((term["a"], multiplier.a), (term["b"], multiplier.b))
         ]
         model += term["coefficient"] * np.outer(*factors)
