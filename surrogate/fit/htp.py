@@ -4,139 +4,80 @@ Trommer, Waschneck, Kumar, "Fast Retraining of Approximate CNNs for High Accurac
 of ``{1, a, a mod 2**l}`` and ``{1, b, b mod 2**m}`` are fitted by least squares, ``l`` and ``m`` by grid search;
 coefficients are rounded to one decimal, near-zero terms dropped. For logarithmic multipliers both operands are
 truncated to their leading bits. Two flaws of the published code are mended: samples cover the operand plane (theirs
-lie on its diagonal), and the intercept is a term of the model (theirs is lost on export).
+lie on its diagonal), and the intercept is a term of the model (theirs is lost on export). What the authors left open
+is in `surrogate.fit.recipe`.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.linear_model import LinearRegression
-from sklearn.utils.validation import check_is_fitted
-from threadpoolctl import threadpool_limits
-
-from multipliers.multiplier import Multiplier, sample_pairs
-from multipliers.operands import IntArray, OperandFormat
-from surrogate.basis import BasisFunction, Constant, Identity, LeadingOneTruncate, Mod
+from multipliers.multiplier import Multiplier
+from multipliers.operands import OperandFormat
+from surrogate.basis import LeadingOneTruncate
 from surrogate.errors import FitError
+from surrogate.fit.recipe import Grid, Model, best, fit_recipe, models, separable_least_squares
+from surrogate.fit.recipe_dictionary import BASES, Levels
 from surrogate.model import Term
 
-FIT_PAIRS = 1 << 16
-"""Operand pairs that a regression sees: all of them up to 8 x 8 bits, else this many reproducible random ones."""
+PUBLISHED = ("auto", "mod", "leading_one")
+"""Bases of the recipe as published, when nothing else is asked for."""
 
 
-class HTPRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
-    """Least squares over products of basis functions, with rounded coefficients.
-
-    Minimises ``sum_i (y_i - sum_j c_j g_j(a_i) h_j(b_i))**2`` over ``c``, then rounds each ``c_j`` to ``decimals``
-    decimals and drops the terms that become zero.
-
-    Parameters
-    ----------
-    terms : sequence of (BasisFunction, BasisFunction)
-        The products ``g_j, h_j``; (constant, constant) is the intercept.
-    decimals : int or None
-        Decimals that coefficients are rounded to; None keeps them as fitted.
-
-    Attributes
-    ----------
-    terms_ : list of Term
-        The model, after rounding.
-    """
-
-    def __init__(self, terms: Sequence[tuple[BasisFunction, BasisFunction]], decimals: int | None = 1) -> None:
-        self.terms = terms
-        self.decimals = decimals
-
-    def fit(self, X: ArrayLike, y: ArrayLike) -> HTPRegressor:
-        """Fit to operand pairs ``X``, shape ``(n, 2)``, and their products ``y``."""
-        pairs, target = np.asarray(X, dtype=np.int64), np.asarray(y, dtype=np.float64)
-        varying = [t for t in self.terms if t != (Constant(), Constant())]
-        has_intercept = len(varying) < len(self.terms)
-        design = np.column_stack([g(pairs[:, 0]) * h(pairs[:, 1]) for g, h in varying]).astype(np.float64)
-        scale = np.maximum(np.abs(design).max(axis=0), 1.0)  # columns of one magnitude condition the normal equations
-        regression = LinearRegression(fit_intercept=has_intercept).fit(design / scale, target)
-        fitted = [(c, *t) for c, t in zip(regression.coef_ / scale, varying, strict=True)]
-        if has_intercept:
-            fitted.append((regression.intercept_, Constant(), Constant()))
-        self.terms_ = [Term(c, g, h) for raw, g, h in fitted if (c := self._rounded(float(raw))) != 0]
-        return self
-
-    def _rounded(self, coefficient: float) -> float:
-        return coefficient if self.decimals is None else round(coefficient, self.decimals)
-
-    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Evaluate the rounded model on operand pairs, shape ``(n, 2)``."""
-        check_is_fitted(self)
-        pairs = np.asarray(X, dtype=np.int64)
-        total = np.zeros(len(pairs))
-        for term in self.terms_:
-            total += term.coefficient * (term.a(pairs[:, 0]) * term.b(pairs[:, 1]))
-        return total
-
-
-def _mod_terms(a: OperandFormat, b: OperandFormat) -> Iterator[list[tuple[BasisFunction, BasisFunction]]]:
-    """Yield the candidates of the published recipe: all products of {1, x, x mod 2**l} per operand."""
-    for bits_a, bits_b in itertools.product(range(1, a.bits), range(1, b.bits)):
-        yield list(itertools.product((Constant(), Identity(), Mod(bits_a)), (Constant(), Identity(), Mod(bits_b))))
-    if a.bits == 1 or b.bits == 1:  # no level below the operand's own width
-        yield list(itertools.product((Constant(), Identity()), (Constant(), Identity())))
-
-
-def _leading_one_terms(a: OperandFormat, b: OperandFormat) -> Iterator[list[tuple[BasisFunction, BasisFunction]]]:
-    """Yield the candidates for logarithmic designs: one product of operands truncated to their leading bits."""
-    for bits, unbiased in itertools.product(range(1, max(a.bits, b.bits) + 1), (False, True)):
-        truncate = LeadingOneTruncate(bits, unbiased)
-        yield [(truncate, truncate)]
-
-
-FAMILIES = {"mod": (_mod_terms,), "leading_one": (_leading_one_terms,), "auto": (_mod_terms, _leading_one_terms)}
-
-
-def operand_pairs(multiplier: Multiplier) -> tuple[IntArray, IntArray]:
-    """Every operand pair of a narrow multiplier, or `FIT_PAIRS` independent random ones of a wide one."""
-    if multiplier.n_pairs <= FIT_PAIRS:
-        a, b = np.meshgrid(multiplier.a.values(), multiplier.b.values(), indexing="ij")
-        return a.ravel(), b.ravel()
-    return sample_pairs(multiplier.a, multiplier.b, FIT_PAIRS)
-
-
-def fit_htp(multiplier: Multiplier, *, basis: str = "auto", decimals: int | None = 1) -> list[Term]:
+def fit_htp(
+    multiplier: Multiplier,
+    *,
+    basis: str = "auto",
+    decimals: int | None = 1,
+    solver: str = "ols",
+    levels: Levels = None,
+    terms: int | None = None,
+) -> list[Term]:
     """Search the grid of basis functions for the rounded model of least squared residual.
+
+    With only ``basis`` (of `PUBLISHED`) and ``decimals`` given this is the recipe as published; with another basis,
+    a solver, levels or terms it is its extension, `surrogate.fit.recipe.fit_recipe`.
 
     Parameters
     ----------
     multiplier : Multiplier
         What to model.
-    basis : {"auto", "mod", "leading_one"}
+    basis : {"auto", "mod", "leading_one", "bits", "all"}
         ``"mod"`` for array multipliers, ``"leading_one"`` for logarithmic ones, ``"auto"`` the better of both.
+        ``"bits"``: single bits; ``"all"``: all of these.
     decimals : int or None
         Decimals of the coefficients.
+    solver, levels, terms
+        See `surrogate.fit.recipe.fit_recipe`.
 
     Returns
     -------
     list of Term
-        At most nine; fewer terms win among equal residuals.
+        At most nine as published; fewer terms win among equal residuals.
 
     Raises
     ------
     FitError
-        If ``basis`` is unknown.
+        If an option is unknown or does not apply.
     """
-    if basis not in FAMILIES:
-        raise FitError(f"basis must be one of {', '.join(map(repr, FAMILIES))}, got {basis!r}")
-    a, b = operand_pairs(multiplier)
-    pairs, products = np.column_stack([a, b]), multiplier(a, b).astype(np.float64)
-    best: tuple[float, int, list[Term]] = (math.inf, 0, [])
-    with threadpool_limits(1):  # so many small problems: threads cost more than they bring
-        for terms in itertools.chain.from_iterable(family(multiplier.a, multiplier.b) for family in FAMILIES[basis]):
-            regressor = HTPRegressor(terms, decimals).fit(pairs, products)
-            residual = float(np.square(regressor.predict(pairs) - products).sum())
-            if (residual, len(regressor.terms_)) < best[:2]:
-                best = residual, len(regressor.terms_), regressor.terms_
-    return best[2]
+    if basis not in BASES:
+        raise FitError(f"basis must be one of {', '.join(map(repr, BASES))}, got {basis!r}")
+    if solver == "ols" and levels is None and terms is None and basis in PUBLISHED:
+        grid = Grid.of(multiplier)
+        return best(grid, published_models(grid, multiplier.a, multiplier.b, basis), decimals)[1].terms()
+    return fit_recipe(multiplier, basis=basis, solver=solver, levels=levels, decimals=decimals, terms=terms)
+
+
+def published_models(grid: Grid, a: OperandFormat, b: OperandFormat, basis: str) -> Iterator[Model]:
+    """Yield the candidates of the published recipe, fitted, before rounding.
+
+    All products of ``{1, x, x mod 2**l}`` per operand; for logarithmic designs one product of operands that are
+    truncated alike.
+    """
+    if basis != "leading_one":
+        yield from models(grid, a, b, basis="mod", solver="ols")
+    if basis != "mod":
+        for bits, unbiased in itertools.product(range(1, max(a.bits, b.bits) + 1), (False, True)):
+            truncated = (LeadingOneTruncate(bits, unbiased),)
+            yield from separable_least_squares(grid, [(truncated, truncated)])

@@ -9,7 +9,7 @@ import multipliers
 from multipliers import CallableMultiplier, OperandFormat, TableMultiplier
 from surrogate import FitError, discover, dumps, loads
 from surrogate.basis import Constant, Identity, LeadingOneTruncate, Mod
-from surrogate.fit.htp import FIT_PAIRS, HTPRegressor, operand_pairs
+from surrogate.fit.recipe_estimator import HTPRegressor
 
 
 def planted(coefficients, bits_a, bits_b, a, b):
@@ -100,14 +100,6 @@ def test_one_bit_operands():
     s = discover(m, method="htp")
     assert s.certificate.n_pairs == 8
     assert discover(TableMultiplier([[0, 0], [0, 1]], "1u"), method="htp").is_exact
-
-
-def test_samples_cover_the_operand_plane():
-    a, b = operand_pairs(multipliers.get("exact12u"))
-    assert a.size == b.size == FIT_PAIRS
-    assert abs(np.corrcoef(a, b)[0, 1]) < 0.02
-    a, b = operand_pairs(multipliers.get("exact8x7u"))
-    assert len(set(zip(a.tolist(), b.tolist(), strict=True))) == a.size == 1 << 15
 
 
 def test_wide_operands():
