@@ -18,6 +18,7 @@ from surrogate.oracle import Oracle, Witness
 from surrogate.residuals import MOST_PER_BLOCK, spread
 
 if TYPE_CHECKING:
+    from surrogate.fit.recipe_dictionary import Levels
     from surrogate.fit.select import Objective
 
 METHODS = ("exact", "htp", "lowrank")
@@ -37,6 +38,8 @@ def discover(
     weights_b: ArrayLike | None = None,
     basis: str = "auto",
     decimals: int | None = 1,
+    solver: str = "ols",
+    levels: Levels = None,
     sample: int | None = None,
     every_pair: bool = False,
     progress: Progress | None = None,
@@ -65,10 +68,13 @@ def discover(
         ``"lowrank"`` with ``products``: datatype that the factors of products are rounded to, and fitted again.
     weights_a, weights_b : array_like of float, optional
         ``"lowrank"``: operand distributions, a weight per value in natural order.
-    basis : {"auto", "mod", "leading_one"}
+    basis : {"auto", "mod", "leading_one", "bits", "all"}
         ``"htp"``: which basis functions.
     decimals : int or None
         ``"htp"``: decimals of the coefficients; None keeps them as fitted.
+    solver, levels
+        ``"htp"``: beyond the published recipe, a sparse solver (``"omp"``, ``"lasso"``) over all basis functions, or
+        their levels per operand; see `surrogate.fit.recipe.fit_recipe`.
     sample : int, optional
         Certify on this many random pairs instead of all.
     every_pair : bool
@@ -103,7 +109,7 @@ def discover(
     if objective is not None:
         if method is not None:
             raise FitError(f"an objective and method={method!r} are both given; the objective chooses the method")
-        _refuse_foreign_options("lowrank", terms, products, factors, None, None, basis, decimals)
+        _refuse_foreign_options("lowrank", terms, products, factors, None, None, basis, decimals, solver, levels)
         if any(option is not None for option in (terms, products, sample, checkpoint)):
             raise FitError(
                 "terms, products, sample and checkpoint are options of a method; the objective has max_products"
@@ -113,7 +119,7 @@ def discover(
         selection = select(multiplier, objective, weights_a=weights_a, weights_b=weights_b, every_pair=every_pair)
         return selection.surrogate
     method = "exact" if method is None else method
-    _refuse_foreign_options(method, terms, products, factors, weights_a, weights_b, basis, decimals)
+    _refuse_foreign_options(method, terms, products, factors, weights_a, weights_b, basis, decimals, solver, levels)
     if sample is None and not every_pair:
         sample = default_sample(multiplier)
     multiplier = Oracle(multiplier)
@@ -125,8 +131,10 @@ def discover(
         if method == "htp":
             from surrogate.fit.htp import fit_htp
 
-            found = fit_htp(multiplier, basis=basis, decimals=decimals)
+            found = fit_htp(multiplier, basis=basis, decimals=decimals, solver=solver, levels=levels)
             options: dict[str, Option] = {"basis": basis, "decimals": decimals}
+            if solver != "ols" or levels is not None:
+                options |= {"solver": solver, "levels": levels if isinstance(levels, int | None) else str(levels)}
         elif products is not None:
             from surrogate.fit.products import fit_products
 
@@ -188,6 +196,8 @@ def _refuse_foreign_options(
     weights_b: ArrayLike | None,
     basis: str,
     decimals: int | None,
+    solver: str,
+    levels: Levels,
 ) -> None:
     given = {
         "terms": (terms is not None, ("exact", "lowrank")),
@@ -197,6 +207,8 @@ def _refuse_foreign_options(
         "weights_b": (weights_b is not None, ("lowrank",)),
         "basis": (basis != "auto", ("htp",)),
         "decimals": (decimals != 1, ("htp",)),
+        "solver": (solver != "ols", ("htp",)),
+        "levels": (levels is not None, ("htp",)),
     }
     if method not in METHODS:
         raise FitError(f"unknown method {method!r}; choose one of {', '.join(map(repr, METHODS))}")

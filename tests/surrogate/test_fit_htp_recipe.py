@@ -70,6 +70,20 @@ def test_planted_models_come_back(terms, options):
         assert as_dict(found) == terms
 
 
+def test_discover_passes_options_on_and_notes_them():
+    m = planted(TWO_LEVELS)
+    s = discover(m, method="htp", basis="mod", solver="omp", decimals=0)
+    assert s.is_exact
+    assert dict(s.provenance.options) == {"basis": "mod", "decimals": 0, "solver": "omp", "levels": None}
+    s = discover(m, method="htp", basis="mod", levels=((2, 5), (4,)))
+    assert s.is_exact
+    assert dict(s.provenance.options)["levels"] == "((2, 5), (4,))"
+    assert set(dict(discover(m, method="htp").provenance.options)) == {"basis", "decimals"}
+    for options in ({"solver": "omp"}, {"levels": 2}):
+        with pytest.raises(FitError, match="is an option of method 'htp', not of 'exact'"):
+            discover(m, method="exact", **options)
+
+
 def test_truncation_levels_of_operands_differ():
     """The published grid truncates both operands alike; the search over levels finds 2 and 4 bits."""
     m = planted(TRUNCATED)
