@@ -11,12 +11,14 @@ from catalog.pareto import pareto_front
 from catalog.query import search
 from catalog.resolve import resolve
 from catalog.shipped import surrogate, surrogates
+from catalog.sweep import Sweep, sweep
 
 __all__ = [
     "Circuit",
     "Entry",
     "Family",
     "Figure",
+    "Sweep",
     "circuits",
     "dataframe",
     "entries",
@@ -27,4 +29,5 @@ __all__ = [
     "search",
     "surrogate",
     "surrogates",
+    "sweep",
 ]

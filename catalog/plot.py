@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from catalog.circuit import Circuit
 from catalog.pareto import pareto_front
 from catalog.quantities import Quantity, quantity, size_of, value_of
 from catalog.text import plain
+from multipliers.accumulator import Comparison
 from multipliers.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Annotation
     from matplotlib.transforms import Bbox
+
+    from catalog.sweep import Sweep
 
 DECADES = 1.0
 """An axis is logarithmic where its positive values span more powers of ten than this."""
@@ -94,6 +97,45 @@ def pareto_figure(circuits: Iterable[Circuit], metric: str, cost: str, title: st
     figure.suptitle(title or f"Pareto front of {second.name} and {first.name}", x=0.01, ha="left", weight="bold")
     figure.legend(loc="outside upper right", ncols=2, frameon=False)
     _thin_out(figure, names)
+    return figure
+
+
+def sweep_figure(done: Sweep, title: str = "") -> Figure:
+    """Scatter of what a sweep found: products to the right, what they leave upwards, both the less the better.
+
+    Upwards is the RMS residual of the surrogates. Where all of them are exact it is the error of the circuits, NMED:
+    the front then tells which multiplication of least error can be simulated by so many products.
+
+    Parameters
+    ----------
+    done : Sweep
+        With at least one surrogate.
+    title : str
+        Heading.
+
+    Raises
+    ------
+    ParameterError
+        If nothing was found, or all are exact and of no circuit the error is known.
+    """
+    found = [(outcome.circuit, outcome.found) for outcome in done.outcomes if outcome.found is not None]
+    exact = all(each.is_exact for _, each in found)
+    circuits = []
+    for circuit, each in found:
+        measured = circuit.metrics if exact and isinstance(circuit, Circuit) else {}
+        metrics = measured if exact else {"rmse": each.certificate.rms_residual}
+        origin, family = (circuit.origin, circuit.family) if isinstance(circuit, Circuit) else ("", "")
+        key, comparison = each.key, cast(Comparison, each.certificate.comparison)
+        about = (circuit.name, origin, family, key.a, key.b, key.fingerprint, each.certificate.every_pair, comparison)
+        circuits.append(Circuit(*about, metrics, {"terms": each.n_products}))
+    heading = title or ("Exact surrogates" if exact else "Residuals of surrogates")
+    figure = pareto_figure(circuits, "nmed" if exact else "rmse", "terms", heading)
+    axes = figure.axes[0]
+    axes.set_xlabel("products of the surrogate")
+    if axes.get_xscale() == "linear":
+        axes.locator_params(axis="x", integer=True)
+    if not exact:
+        axes.set_ylabel("RMS residual of the surrogate (LSB)")
     return figure
 
 

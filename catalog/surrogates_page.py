@@ -21,15 +21,16 @@ Written by `python -m catalog.build`, checked by `python -m catalog.build --chec
 not this page.
 
 Every design of the catalog of up to {MAX_BITS} bits has a certified surrogate in the package, which
-`catalog.surrogate("NAME")` loads with NumPy alone: an exact one up to {MAX_EXACT_PRODUCTS} products, else the best of
+`catalog.surrogate("NAME")` loads with NumPy alone: an exact one up to {MAX_EXACT_PRODUCTS} products, else those of
 {" and ".join(map(str, PRODUCTS))} products with int8 factors, beside an additive part that costs nearly nothing; the
-mean error of these is the multiplier's own. For the exact simulation of the others a lookup table is the faster engine,
-and `surrogate.discover` finds their exact surrogates.
+mean error of these is the multiplier's own. Beyond {MAX_EXACT_PRODUCTS} products a lookup table may be the faster
+engine of an exact simulation; `surrogate.discover` finds exact surrogates of any number of products.
 
 *Ranks* are those of F (products) and E (errors) over the rationals, and *exact* is the number of products that simulate
-the design exactly, min(rank F, 1 + rank E); *products* is one less where a term has a constant factor. *Wrong* is the share of products that differ from the multiplier's, *RMS*,
-*largest* and *bias* are of the residual in LSB, and *left* is RMS over the RMS of the multiplier's own error. Every
-certificate is over all operand pairs. *int8* is the longest dot product of int8 factors that is exact in int32.
+the design exactly, min(rank F, 1 + rank E); *products* is one less where a term has a constant factor. *Wrong* is the
+share of products that differ from the multiplier's, *RMS*, *largest* and *bias* are of the residual in LSB, and *left*
+is RMS over the RMS of the multiplier's own error. Every certificate is over all operand pairs. *int8* is the longest
+dot product of int8 factors that is exact in int32.
 """
 
 _EXACT = ("design", "operands", "rank F", "rank E", "products", "certificate", "pairs", "int8", "bytes", "formula")

@@ -11,7 +11,16 @@ from catalog.cli.errors import CommandError
 
 if TYPE_CHECKING:
     from multipliers.readers.circuits import ReaderOptions
+    from surrogate.model import Surrogate
 
+SurrogateFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE",
+        help="A surrogate, from discover -o; or the name of one that the catalog carries, such as drum8u_k4.",
+        show_default=False,
+    ),
+]
 SPEC_HELP = (
     "A label (drum8u_k4), a table (.npz, .csv, .txt, ...), a circuit (.v, .blif, .aig, ...), "
     "one of your library (library:NAME), C source or module:function (these run their code)."
@@ -99,6 +108,15 @@ def reader_options(
         raise CommandError(f"--ports {ports!r} are not two or three names; write for example --ports a,b,o")
     values = {name.strip(): value for name, _, value in pairs}
     return ReaderOptions(top, values, tuple(sources or ()), tuple(include or ()), liberty, names, function)
+
+
+def load_surrogate(file: Path) -> Surrogate:
+    """Read a surrogate from a file, or where there is no such file, one that the catalog carries under this name."""
+    from catalog.shipped import surrogate, surrogates
+    from surrogate.io import load
+
+    name = str(file)
+    return surrogate(name) if not file.exists() and (name in surrogates() or surrogates(name)) else load(file)
 
 
 def check_output(path: Path, suffixes: tuple[str, ...]) -> Path:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from catalog.cli.arguments import (
+    SPEC_HELP,
     EveryPair,
     FormatA,
     FormatB,
     Json,
     Sample,
-    Specs,
     WeightsA,
     WeightsB,
     check_output,
@@ -36,6 +36,7 @@ from catalog.cli.objective import (
     load_costs,
     read_objective,
 )
+from catalog.cli.sweep import Request, parse_query, run_sweep
 
 if TYPE_CHECKING:
     from catalog.cli.front import FrontReport
@@ -63,7 +64,16 @@ class Row:
 
 def discover(
     context: typer.Context,
-    specs: Specs,
+    specs: Annotated[list[str] | None, typer.Argument(metavar="SPEC...", help=SPEC_HELP, show_default=False)] = None,
+    query: Annotated[
+        str | None,
+        typer.Option(
+            "--all",
+            metavar="QUERY",
+            help="Instead of SPECs all circuits of a query, in parallel, such as 'bits=8 unsigned mre<=2%', or all; "
+            "axsurrogate sweep has more options.",
+        ),
+    ] = None,
     method: Annotated[
         str | None,
         typer.Option(
@@ -134,6 +144,21 @@ def discover(
         raise CommandError("--costs is for an objective: --exact, --max-products, --max-residual or --max-share")
     if json and markdown:
         raise CommandError("--json and --markdown exclude each other")
+    if query is not None:
+        chosen = {"method": method or (None if products is None or objective else "lowrank"), "objective": objective}
+        more = {"terms": terms, "products": products, "factors": factors, "basis": basis}
+        certified = {"sample": sample, "every_pair": every_pair}
+        refused = [specs, decimals, a, b, costs, explain, front, weights_a, weights_b, markdown, method == "all"]
+        if any(option is not None and option is not False and option != [] for option in refused):
+            raise CommandError(
+                "--all goes with --method (one), --terms, --products, --factors, --basis, an objective, --sample, "
+                "--every-pair, -o and --json, and with no SPEC"
+            )
+        asked = {**chosen, **_set({**more, **certified})}
+        run_sweep(Request(parse_query(query), asked, output=output, json=json))
+        return
+    if not specs:
+        raise CommandError("give a SPEC, or --all with a query; axsurrogate discover --help says what a SPEC is")
     debug = bool(context.find_root().params.get("debug"))
     if objective is not None:
         methods: tuple[str, ...] = (OBJECTIVE,)

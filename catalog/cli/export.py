@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from catalog.cli.arguments import check_output
+from catalog.cli.arguments import SurrogateFile, check_output, load_surrogate
 from catalog.cli.console import plain
 from catalog.cli.errors import CommandError
 
 
 def export(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A surrogate, from discover -o.", show_default=False)],
+    file: SurrogateFile,
     to: Annotated[
         str, typer.Option("--to", metavar="TARGET", help="python, c, sympy, latex, words, onnx or torchapprox.")
     ],
@@ -29,14 +29,13 @@ def export(
     """Write a surrogate as source code, a formula, an ONNX graph or TorchApprox coefficients."""
     from surrogate.export import TARGETS, export_bytes
     from surrogate.export import export as write
-    from surrogate.io import load
 
     if to not in TARGETS:
         raise CommandError(f"unknown target {to!r}; choose one of {', '.join(TARGETS)}")
     path = None if output is None or str(output) == "-" else check_output(output, ())
     if path is None and not TARGETS[to].is_text and sys.stdout.isatty():
         raise CommandError(f"{to} files are binary, not for a terminal; give -o FILE{TARGETS[to].suffix}")
-    surrogate = load(file)
+    surrogate = load_surrogate(file)
     if path is None:
         typer.echo(export_bytes(surrogate, to, verify=verify), nl=False)
     else:

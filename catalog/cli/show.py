@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from catalog.cli.arguments import SPEC_HELP, FormatA, FormatB, Json
+from catalog.cli.arguments import SPEC_HELP, FormatA, FormatB, Json, SurrogateFile, load_surrogate
 from catalog.cli.console import print_json, print_line, progress
 from catalog.cli.errors import EXIT_DIFFERS, message, users_code
 
+if TYPE_CHECKING:
+    from surrogate.model import Surrogate
+
 
 def show(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A surrogate, from discover -o.", show_default=False)],
+    file: SurrogateFile,
     verify: Annotated[
         str | None,
         typer.Option(
@@ -33,16 +36,15 @@ def show(
     """Show a stored surrogate: multiplier, formula, terms, certificate, provenance, exact lengths of dot products."""
     from catalog.cli.report import as_dict, print_surrogate, print_words
     from surrogate.export import to_words
-    from surrogate.io import load
 
-    surrogate = load(file)
+    surrogate = load_surrogate(file)
     if explain:
         from surrogate.fit.explain import explain as write
 
         surrogate = write(surrogate).surrogate
     verification: dict[str, Any] | None = None
     if verify is not None:
-        reason = _refuted(file, verify, a, b)
+        reason = _refuted(surrogate, file, verify, a, b)
         verification = {"against": verify, "holds": reason is None, "reason": reason}
     if json:
         terms = [term.to_dict() for term in surrogate.terms]
@@ -62,10 +64,10 @@ def show(
     raise typer.Exit(EXIT_DIFFERS)
 
 
-def _refuted(file: Path, spec: str, a: str | None, b: str | None) -> str | None:
+def _refuted(surrogate: Surrogate, file: Path, spec: str, a: str | None, b: str | None) -> str | None:
     """Measure the certificate anew; return why it does not hold, None if it does."""
     from surrogate.errors import SurrogateFileError
-    from surrogate.io import load
+    from surrogate.io import dumps, loads
 
     with users_code(spec):
         from catalog import resolve
@@ -73,7 +75,7 @@ def _refuted(file: Path, spec: str, a: str | None, b: str | None) -> str | None:
         multiplier = resolve(spec, a, b)
         with progress(f"{multiplier.name}: comparing pairs") as advance:
             try:
-                load(file, multiplier, verify=True, progress=advance)
+                loads(dumps(surrogate), multiplier, verify=True, progress=advance, source=str(file))
             except SurrogateFileError as error:
                 return message(error)
     return None

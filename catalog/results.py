@@ -1,0 +1,225 @@
+"""Surrogates that sweeps found, in a file of JSON lines that grows line by line.
+
+The first line says what the file is; each further one is a surrogate with what is told of it in a table. A line is
+written at once and flushed to disk, so an interruption loses at most the line that was being written, which the next
+sweep cuts off. Several processes may append to one file; of two lines with one key the last counts.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import zlib
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from catalog.library.location import default_path
+from multipliers.operands import OperandFormat
+from surrogate.certificate import Certificate
+from surrogate.errors import SurrogateError
+from surrogate.io import dumps, loads
+from surrogate.model import Surrogate
+
+FORMAT = "axsurrogate.results"
+VERSION = 1
+
+_HEAD = json.dumps({"format": FORMAT, "version": VERSION}, sort_keys=True).encode() + b"\n"
+_REMEDY = "move it away, or give another file (--store)"
+
+
+class ResultsError(ValueError):
+    """A file that holds no results of sweeps, or damaged ones; the message says what to do."""
+
+
+class Key(NamedTuple):
+    """What a result is found by: the function, by its fingerprint and formats, and what was asked for."""
+
+    fingerprint: str
+    a: OperandFormat
+    b: OperandFormat
+    asked: str
+
+
+@dataclass(frozen=True)
+class Discovered:
+    """A surrogate that was found, as it is stored.
+
+    Attributes
+    ----------
+    key : Key
+    name : str
+        The multiplier's, for people.
+    n_terms, n_products : int
+    is_exact : bool
+        Made of integers, and equal on every operand pair.
+    certificate : Certificate
+    time_s : float
+        Time to find and certify it, in seconds.
+    data : bytes
+        Its file, compressed by zlib.
+    """
+
+    key: Key
+    name: str
+    n_terms: int
+    n_products: int
+    is_exact: bool
+    certificate: Certificate
+    time_s: float
+    data: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, surrogate: Surrogate, key: Key, time_s: float) -> Discovered:
+        """Note a surrogate that has a certificate.
+
+        Raises
+        ------
+        SurrogateError
+            If it has none.
+        """
+        if surrogate.certificate is None:
+            raise SurrogateError(f"the surrogate of {surrogate.multiplier.name} has no certificate; certify it first")
+        return cls(
+            key=key,
+            name=surrogate.multiplier.name,
+            n_terms=surrogate.n_terms,
+            n_products=surrogate.n_products,
+            is_exact=surrogate.is_exact,
+            certificate=surrogate.certificate,
+            time_s=time_s,
+            data=zlib.compress(dumps(surrogate)),
+        )
+
+    @property
+    def surrogate(self) -> Surrogate:
+        """The surrogate itself.
+
+        Raises
+        ------
+        SurrogateFileError, zlib.error
+            If it is damaged.
+        """
+        return loads(zlib.decompress(self.data), source=f"stored surrogate of {self.name}")
+
+    def to_line(self) -> bytes:
+        """Return the line of a file."""
+        data = asdict(self) | {"data": base64.b64encode(self.data).decode()}
+        data["key"] = [self.key.fingerprint, self.key.a.label, self.key.b.label, self.key.asked]
+        return json.dumps(data, sort_keys=True, allow_nan=False).encode() + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> Discovered:
+        """Read what `to_line` wrote.
+
+        Raises
+        ------
+        ValueError, KeyError, TypeError
+            If it is no such line.
+        """
+        data: dict[str, Any] = json.loads(line)
+        fingerprint, a, b, asked = data["key"]
+        data["key"] = Key(fingerprint, OperandFormat.parse(a), OperandFormat.parse(b), asked)
+        data["certificate"] = Certificate.from_dict(data["certificate"])
+        return cls(**{**data, "data": base64.b64decode(data["data"], validate=True)})
+
+
+def default_results() -> Path:
+    """Return where results are kept by default: ``surrogates.jsonl`` beside the user's library."""
+    return default_path().with_name("surrogates.jsonl")
+
+
+class Results:
+    """A file of results.
+
+    Parameters
+    ----------
+    path : path
+        Created, with its folder, by the first `add`.
+
+    Examples
+    --------
+    >>> import tempfile, multipliers, surrogate
+    >>> s = surrogate.discover(multipliers.get("exact4u"))
+    >>> key = Key(s.multiplier.fingerprint, s.a, s.b, "exact")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     results = Results(f"{folder}/found.jsonl")
+    ...     results.add(Discovered.of(s, key, 0.1))
+    ...     results.read()[key].surrogate == s
+    True
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._is_ready = False
+
+    def read(self) -> dict[Key, Discovered]:
+        """Return what is stored, by key; nothing where there is no file.
+
+        Raises
+        ------
+        ResultsError
+            If it is another file, of a newer version, or damaged; the message names the line.
+        """
+        try:
+            data = self.path.read_bytes()
+        except FileNotFoundError:
+            return {}
+        lines = data.split(b"\n")[:-1]  # what comes after the last line break was cut off
+        if not lines:
+            if _HEAD.startswith(data):
+                return {}
+            raise ResultsError(f"{self.path}: holds no results of sweeps; {_REMEDY}")
+        self._check_head(lines[0])
+        found: dict[Key, Discovered] = {}
+        for number, line in enumerate(lines[1:], 2):
+            try:
+                result = Discovered.from_line(line)
+            except (ValueError, KeyError, TypeError, SurrogateError) as error:
+                raise ResultsError(f"{self.path}: line {number} is damaged ({error}); delete it, {_REMEDY}") from None
+            found[result.key] = result
+        return found
+
+    def add(self, result: Discovered) -> None:
+        """Append a result.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; what was stored before is kept.
+        """
+        if not self._is_ready:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab", buffering=0) as file:
+            if not self._is_ready:
+                _cut_off(self.path)
+                if file.seek(0, os.SEEK_END) == 0:
+                    file.write(_HEAD)
+                self._is_ready = True
+            line = result.to_line()
+            if file.write(line) != len(line):  # the disk is full; never leave half a line before a whole one
+                self._is_ready = False
+                raise OSError(f"{self.path}: cannot be written as a whole: make room and run again")
+            os.fsync(file.fileno())
+
+    def _check_head(self, line: bytes) -> None:
+        try:
+            head = json.loads(line)
+            is_ours, version = head["format"] == FORMAT, head["version"]
+        except (ValueError, KeyError, TypeError):
+            is_ours = False
+        if not is_ours:
+            raise ResultsError(f"{self.path}: holds no results of sweeps; {_REMEDY}")
+        if version != VERSION:
+            raise ResultsError(
+                f"{self.path}: has version {version!r:.20}, this axsurrogate reads {VERSION}; update axsurrogate, "
+                f"{_REMEDY}"
+            )
+
+
+def _cut_off(path: Path) -> None:
+    """Remove what an interrupted write left after the last line break."""
+    data = path.read_bytes()
+    if not data.endswith(b"\n"):
+        os.truncate(path, data.rfind(b"\n") + 1)
