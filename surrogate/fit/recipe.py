@@ -38,7 +38,7 @@ Floats = NDArray[np.float64]
 Functions = tuple[BasisFunction, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Grid:
     """The products of a multiplier on a grid of operand values.
 
@@ -70,7 +70,7 @@ class Grid:
         return left @ model.coefficients @ right.T - self.products
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """``sum_jk coefficients[j, k] functions_a[j](a) functions_b[k](b)``.
 
@@ -161,7 +161,7 @@ def best(grid: Grid, found: Iterable[Model], decimals: int | None) -> tuple[Mode
     """Return the model, as fitted and rounded, whose rounded residual is least; fewer terms win among equal ones."""
     least: tuple[float, int] = (math.inf, 0)
     chosen: tuple[Model, Model] | None = None
-    with threadpool_limits(1):  # many small products: threads cost more than they bring
+    with threadpool_limits(1):  # so many small problems: threads cost more than they bring
         for model in found:
             rounded = model.rounded(decimals)
             residual = float(np.square(grid.residual(rounded)).sum())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from multipliers.multiplier import Multiplier
 from surrogate.basis import Constant, Identity
@@ -159,7 +160,8 @@ def recipe_report(
             searches.append((basis, solver, models(grid, a, b, basis=basis, solver=solver, terms=limit)))
     rows: list[RecipeRow] = []
     for done, (basis, solver, search) in enumerate(searches, 1):
-        found = list(search)
+        with threadpool_limits(1):  # as in `best`
+            found = list(search)
         rows += [_row(basis, solver, n, best(grid, found, n), grid, reference) for n in decimals]
         if progress is not None:
             progress(done, len(searches))
