@@ -21,6 +21,7 @@ from surrogate.nn.distributions import from_model
 from surrogate.nn.errors import ConversionError, NotCalibratedError, QuantisationError
 from surrogate.nn.layer import ApproxLayer
 from surrogate.nn.linear import ApproxLinear
+from surrogate.nn.per_layer import LayerFit, PerLayer, discover_per_layer
 from surrogate.nn.quantise import Quantiser, QuantiserConfig
 
 __all__ = [
@@ -29,13 +30,16 @@ __all__ = [
     "ApproxLayer",
     "ApproxLinear",
     "ConversionError",
+    "LayerFit",
     "NotCalibratedError",
+    "PerLayer",
     "QuantisationError",
     "Quantiser",
     "QuantiserConfig",
     "approximate_",
     "approximate_layers",
     "calibrate",
+    "discover_per_layer",
     "from_model",
     "measure_costs",
     "mode",
