@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from multipliers.operands import IntArray
+from surrogate.errors import SurrogateError
 from surrogate.model import Factors
 
 
@@ -64,6 +66,95 @@ ARITHMETICS: dict[str, Arithmetic] = {
         Arithmetic("int64", "int64", -(1 << 63), (1 << 63) - 1, 63, 1 << 63),
     )
 }
+
+
+@dataclass(frozen=True)
+class Width:
+    """Bits of the narrowest integers that hold some values: two's complement if one is negative, else unsigned.
+
+    Examples
+    --------
+    >>> print(Width.of(np.array([-128, 127])), Width.of(np.array([0, 255])), Width.of(np.array([0, 0])))
+    8s 8u 0u
+    """
+
+    bits: int
+    signed: bool
+
+    @classmethod
+    def of(cls, values: IntArray) -> Width:
+        """Width of an array of integers."""
+        low, high = int(values.min(initial=0)), int(values.max(initial=0))
+        signed = low < 0
+        return cls(max(high.bit_length(), (~low).bit_length() if signed else 0) + signed, signed)
+
+    def __str__(self) -> str:
+        return f"{self.bits}{'s' if self.signed else 'u'}"
+
+
+@dataclass(frozen=True)
+class FactorReport:
+    """How wide the factors of an integer surrogate are, and which arithmetic carries them for how long a sum.
+
+    Attributes
+    ----------
+    a, b : tuple of Width
+        Of the factors of each product, those of the first operand and those of the second.
+    additive_a, additive_b : Width or None
+        Of what is added for one operand alone; it is summed in the accumulator.
+    datatypes : tuple of str
+        Names, from `ARITHMETICS`, of the datatypes that hold every factor of a product.
+    exact_lengths : dict of str to int
+        Longest exact dot product by datatype, see `longest_exact_dot_product`.
+
+    Examples
+    --------
+    >>> import multipliers, surrogate
+    >>> report = FactorReport.of(surrogate.discover(multipliers.get("bam8s_h0v2")).factors())
+    >>> [str(width) for width in report.a], report.datatypes[0], report.exact_lengths["int8"]
+    (['8s', '2s', '1s'], 'int8', 131071)
+    """
+
+    a: tuple[Width, ...]
+    b: tuple[Width, ...]
+    additive_a: Width | None
+    additive_b: Width | None
+    datatypes: tuple[str, ...]
+    exact_lengths: dict[str, int]
+
+    @classmethod
+    def of(cls, factors: Factors) -> FactorReport:
+        """Report on factors.
+
+        Raises
+        ------
+        SurrogateError
+            If they are not integers: floats have no width, and no sum of them is exact.
+        """
+        if not factors.is_integer:
+            raise SurrogateError("the factors are floats; take a surrogate of integers (method='exact')")
+        additive = (factors.additive_a, factors.additive_b)
+        of_a, of_b = (None if part is None else Width.of(part.astype(np.int64)) for part in additive)
+        left, right = factors.left.astype(np.int64), factors.right.astype(np.int64)
+        return cls(
+            tuple(map(Width.of, left.T)),
+            tuple(map(Width.of, right.T)),
+            of_a,
+            of_b,
+            tuple(name for name, each in ARITHMETICS.items() if each.holds(left) and each.holds(right)),
+            exact_lengths(factors),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; a width is its label, such as ``"8s"``."""
+        return {
+            "a": [str(width) for width in self.a],
+            "b": [str(width) for width in self.b],
+            "additive_a": None if self.additive_a is None else str(self.additive_a),
+            "additive_b": None if self.additive_b is None else str(self.additive_b),
+            "datatypes": list(self.datatypes),
+            "exact_lengths": self.exact_lengths,
+        }
 
 
 def narrowest(factors: Factors) -> int:

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import multipliers
-from surrogate import ARITHMETICS, Factors, discover, exact_lengths, longest_exact_dot_product
+from multipliers import CallableMultiplier, OperandFormat
+from surrogate import ARITHMETICS, Factors, SurrogateError, discover, exact_lengths, longest_exact_dot_product
+from surrogate.arithmetic import FactorReport, Width, narrowest
 from surrogate.testing import surrogates
 
 INTEGERS = {"int8": np.int8, "int32": np.int32, "int64": np.int64}
@@ -88,3 +90,52 @@ def test_no_terms_and_no_products():
     empty = Factors(np.zeros((4, 0), dtype=np.int64), np.zeros((4, 0), dtype=np.int64))
     assert all(length > 1 << 20 for length in exact_lengths(empty).values())
     assert math.isfinite(empty.product_bound())
+
+
+# ---------------------------------------------------------------- reports
+
+
+@given(st.lists(st.integers(-(1 << 62), 1 << 62) | st.integers(-300, 300), min_size=1, max_size=5))
+def test_widths_are_the_narrowest_integers_that_hold_the_values(values):
+    width = Width.of(np.array(values))
+
+    def held(bits):
+        low, high = (-(1 << bits) // 2, (1 << bits) // 2 - 1) if width.signed else (0, (1 << bits) - 1)
+        return all(low <= v <= high for v in values)
+
+    assert width.signed == (min(values) < 0)
+    assert held(width.bits)
+    assert width.bits == 0 or not held(width.bits - 1)
+
+
+def test_report_of_a_surrogate_with_additive_parts():
+    operand = OperandFormat(8)
+    m = CallableMultiplier(lambda a, b: a * b + 300 * (a > 7) - (b % 7) ** 2, operand, operand, name="shifted")
+    s = discover(m)
+    report = FactorReport.of(s.factors())
+    assert (s.n_products, list(map(str, report.a)), list(map(str, report.b))) == (1, ["8u"], ["8u"])
+    assert (str(report.additive_a), str(report.additive_b)) == ("9u", "7s")
+    assert report.datatypes == ("bfloat16", "float16", "tfloat32", "float32", "int32", "float64", "int64")
+    assert report.exact_lengths == exact_lengths(s.factors())
+    assert report.to_dict() == {
+        "a": ["8u"],
+        "b": ["8u"],
+        "additive_a": "9u",
+        "additive_b": "7s",
+        "datatypes": list(report.datatypes),
+        "exact_lengths": report.exact_lengths,
+    }
+
+
+def test_reports_of_no_products_and_of_floats():
+    empty = Factors(np.zeros((4, 0), dtype=np.int64), np.zeros((4, 0), dtype=np.int64))
+    report = FactorReport.of(empty)
+    assert (report.a, report.b, report.additive_a, report.datatypes) == ((), (), None, tuple(ARITHMETICS))
+    with pytest.raises(SurrogateError, match="the factors are floats; take a surrogate of integers"):
+        FactorReport.of(Factors(np.ones((4, 1)), np.ones((4, 1))))
+
+
+@pytest.mark.parametrize(("value", "name"), [(127, "int8"), (255, "bfloat16"), (257, "float16"), (65537, "float32")])
+def test_the_narrowest_datatype(value, name):
+    factors = Factors(np.array([[value]]), np.array([[1]]))
+    assert list(ARITHMETICS)[narrowest(factors)] == name
