@@ -113,6 +113,12 @@ def discover(
     weights_b: WeightsB = None,
     sample: Sample = None,
     every_pair: EveryPair = False,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH", help="Note there how far certifying came: after an interruption the same command goes on."
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -148,7 +154,8 @@ def discover(
         chosen = {"method": method or (None if products is None or objective else "lowrank"), "objective": objective}
         more = {"terms": terms, "products": products, "factors": factors, "basis": basis}
         certified = {"sample": sample, "every_pair": every_pair}
-        refused = [specs, decimals, a, b, costs, explain, front, weights_a, weights_b, markdown, method == "all"]
+        refused = [specs, decimals, a, b, costs, explain, front, weights_a, weights_b, checkpoint, markdown]
+        refused.append(method == "all")
         if any(option is not None and option is not False and option != [] for option in refused):
             raise CommandError(
                 "--all goes with --method (one), --terms, --products, --factors, --basis, an objective, --sample, "
@@ -167,6 +174,8 @@ def discover(
     else:
         methods = METHODS if method == "all" else (method or ("exact" if products is None else "lowrank"),)
     several = len(specs) > 1 or len(methods) > 1
+    if checkpoint is not None and (several or objective is not None):
+        raise CommandError("--checkpoint is for one SPEC and one --method: it notes one comparison")
     to_folder = output is not None and output.is_dir()
     if output is not None and not to_folder:
         suffixes = PICTURES if front else (".json",)
@@ -185,7 +194,7 @@ def discover(
         "decimals": _decimals(decimals),
     }
     given = {name: value for name, value in options.items() if value is not None}
-    certifying = {"sample": sample, "every_pair": every_pair}
+    certifying: dict[str, Any] = {"sample": sample, "every_pair": every_pair, **_set({"checkpoint": checkpoint})}
     model = load_costs(costs)
     fronts: list[FrontReport] = []
 

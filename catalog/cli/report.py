@@ -14,6 +14,7 @@ from catalog.cli.grid import Grid
 if TYPE_CHECKING:
     from catalog.cli.objective import Choice
     from multipliers.operands import OperandFormat
+    from surrogate.arithmetic import FactorReport
     from surrogate.basis import BasisFunction
     from surrogate.certificate import Certificate
     from surrogate.fit.explain import Explanation
@@ -62,6 +63,29 @@ def exact_lengths(surrogate: Surrogate) -> dict[str, int] | None:
     return exact_lengths(surrogate.factors())
 
 
+def _factors(surrogate: Surrogate) -> FactorReport | None:
+    """Widths of the factors; None of floats, and where the operands are too wide to tabulate."""
+    from surrogate.arithmetic import FactorReport
+
+    if not surrogate.is_integer or max(surrogate.a.size, surrogate.b.size) > MAX_TABULATED:
+        return None
+    return FactorReport.of(surrogate.factors())
+
+
+def _widths(surrogate: Surrogate) -> list[tuple[str, str]]:
+    """Return the widths of the factors and the narrowest datatype that holds them, as labels and values."""
+    report = _factors(surrogate)
+    if report is None:
+        return []
+    rows = [("factors of a", " ".join(map(str, report.a))), ("factors of b", " ".join(map(str, report.b)))]
+    rows += [
+        (f"sum over {operand} alone", str(width))
+        for operand, width in (("a", report.additive_a), ("b", report.additive_b))
+        if width is not None
+    ]
+    return [*rows, ("narrowest datatype", next(iter(report.datatypes), "none"))]
+
+
 def as_dict(surrogate: Surrogate) -> dict[str, Any]:
     """Return what is told of a surrogate, but for the values of its tables, as plain values."""
     certificate = surrogate.certificate
@@ -75,6 +99,7 @@ def as_dict(surrogate: Surrogate) -> dict[str, Any]:
         "is_exact": surrogate.is_exact,
         "certificate": None if certificate is None else certificate.to_dict(),
         "share_different": None if certificate is None else certificate.share_different,
+        "factors": None if (factors := _factors(surrogate)) is None else factors.to_dict(),
         "exact_lengths": exact_lengths(surrogate),
     }
 
@@ -173,6 +198,7 @@ def print_surrogate(surrogate: Surrogate, found: Found | None = None) -> None:
         rows += [("seconds", f"{found.seconds:.2f}"), ("file size (bytes)", number(found.n_bytes))]
         if found.explanation is not None:
             rows.append((NAMED, found.named))
+    rows += _widths(surrogate)
     by_type = lengths(surrogate)
     if by_type and surrogate.is_integer:
         rows += [(LENGTHS_HEADING, ""), *by_type]
