@@ -2,9 +2,9 @@
 
 It writes ``catalog/measured.json`` and the table of designs, ``docs/designs.md``; the surrogates of the designs of up
 to 8 bits, ``catalog/surrogates/``, and their table, ``docs/surrogates.md``. Entries that are stored and whose check
-value is unchanged are not done again, unless ``--all`` says so. ``--check`` does every entry anew and compares the
-files byte for byte (measurements are stored to ten significant digits; for approximate surrogates see
-`catalog.shipping`); nothing is written.
+value is unchanged are not done again, unless ``--all`` says so, or where fitting has changed ``--surrogates``.
+``--check`` does every entry anew and compares the files byte for byte (measurements are stored to ten significant
+digits; for approximate surrogates see `catalog.shipping`); nothing is written.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _make(
     """Make the surrogates of the entries that have none that is theirs, or of all that were chosen."""
     labels = {entry.label for entry in chosen}
     wanted = [entry for entry in shipping.shipped_entries() if entry.label in labels]
-    if not (options.all or options.check):
+    if not (options.all or options.check or options.surrogates):
         theirs = {label_of(name): s.multiplier.fingerprint for name, s in shipped.items()}
         wanted = [entry for entry in wanted if theirs.get(entry.label) != entry.check]
     processes = min(options.workers or os.cpu_count() or 1, len(wanted))
@@ -202,6 +202,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m catalog.build", description=(__doc__ or "").split("\n\n")[1])
     parser.add_argument("--check", action="store_true", help="measure anew, compare with the files, write nothing")
     parser.add_argument("--all", action="store_true", help="measure every entry anew")
+    parser.add_argument("--surrogates", action="store_true", help="make every surrogate anew (half a minute)")
     parser.add_argument("--every-pair", action="store_true", help="compare every pair above 2^24, too (minutes each)")
     parser.add_argument("--only", metavar="PATTERN", default="*", help="only these entries, such as 'drum16*'")
     parser.add_argument("--workers", metavar="N", type=int, help="processes; one per processor by default")

@@ -27,7 +27,7 @@ mean error of these is the multiplier's own. Beyond {MAX_EXACT_PRODUCTS} product
 engine of an exact simulation; `surrogate.discover` finds exact surrogates of any number of products.
 
 *Ranks* are those of F (products) and E (errors) over the rationals, and *exact* is the number of products that simulate
-the design exactly, min(rank F, 1 + rank E); *products* is one less where a term has a constant factor. *Wrong* is the
+the design exactly, min(rank F, 1 + rank E); *products* is less where terms have a constant factor. *Wrong* is the
 share of products that differ from the multiplier's, *RMS*, *largest* and *bias* are of the residual in LSB, and *left*
 is RMS over the RMS of the multiplier's own error. Every certificate is over all operand pairs. *int8* is the longest
 dot product of int8 factors that is exact in int32.

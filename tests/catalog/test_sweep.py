@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -102,6 +103,20 @@ def test_dask_cluster_gives_the_same(tmp_path):
         done = sweep(circuits, backend="dask", store=tmp_path / "found.jsonl")
     assert [each.surrogate for each in done.found] == [each.surrogate for each in sweep(circuits, jobs=1).found]
     assert set(Results(tmp_path / "found.jsonl").read()) == {each.key for each in done.found}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::UserWarning:distributed")
+def test_examples_of_the_page_run(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("distributed", reason="needs axsurrogate[dask]")
+    page = (Path(__file__).resolve().parents[2] / "docs" / "sweeps.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    examples = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    for example in examples:
+        exec(compile(example, "docs/sweeps.md", "exec"), {})  # noqa: S102  # our own page
+    printed = capsys.readouterr().out.splitlines()
+    assert len(examples) == 2
+    assert printed[0] == f"{len(catalog.search(bits=8, family='trunc'))} 1"
+    assert printed[-1] == "[2, 3]"
 
 
 def test_backend_of_the_surrounding_joblib_is_taken():
