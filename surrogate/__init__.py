@@ -4,11 +4,18 @@ Loading and evaluating a surrogate needs NumPy only; `discover` loads scikit-lea
 `surrogate.nn` is the only home of torch.
 """
 
-from surrogate.arithmetic import ARITHMETICS, exact_lengths, longest_exact_dot_product
+from surrogate.arithmetic import ARITHMETICS, FactorReport, exact_lengths, longest_exact_dot_product
 from surrogate.certificate import Certificate
 from surrogate.certify import certify
 from surrogate.cost import CostModel
-from surrogate.errors import ExactnessError, FitError, SurrogateError, SurrogateFileError
+from surrogate.errors import (
+    CheckpointError,
+    ExactnessError,
+    FitError,
+    OracleError,
+    SurrogateError,
+    SurrogateFileError,
+)
 from surrogate.fit import (
     METHODS,
     Candidate,
@@ -29,14 +36,17 @@ __all__ = [
     "METHODS",
     "Candidate",
     "Certificate",
+    "CheckpointError",
     "CostModel",
     "ExactnessError",
     "Explanation",
+    "FactorReport",
     "Factors",
     "FitError",
     "Front",
     "MultiplierReference",
     "Objective",
+    "OracleError",
     "Provenance",
     "Selection",
     "Surrogate",
