@@ -381,6 +381,7 @@ def test_sweep_with_products_and_objective(tmp_path):
     assert asked == {"lowrank", "objective"}
 
 
+@pytest.mark.slow
 def test_sweep_on_a_dask_cluster_of_the_command(tmp_path):
     pytest.importorskip("distributed", reason="needs axsurrogate[dask]")
     command = [sys.executable, "-m", "catalog.cli", "sweep", "--family", "udm", "--bits", "8", "--backend", "dask"]
