@@ -15,12 +15,14 @@ from flint import fmpq_mat, fmpz_mat
 
 from multipliers.operands import IntArray, OperandFormat
 from surrogate.basis import BasisFunction, LeadingOneTable, Sum, Table
-from surrogate.fit.dictionary import Candidate, FactorSpace, candidates
+from surrogate.fit.dictionary import Candidate, FactorSpace, candidates, named, plain_functions
 from surrogate.fit.modular import pivots
 from surrogate.model import Surrogate, Term
 
 _UNNAMED = 1000  # cost of a table: any name is better
 _FRACTION = 100  # cost of a coefficient that is no integer
+_READABLE = 32  # terms up to which bases are made shorter: no one reads more
+_NARROW = 12  # bits of an operand up to which every table is looked at
 _EXCHANGES = 4000  # pairs of bases that are tried
 _INDEPENDENT = 1e-6  # sine of the angle to the others from which a direction counts as a new one
 
@@ -81,7 +83,7 @@ def _exchanged(
     options = options_a, options_b
     chosen = [_greedy(options_a, a.rank), _greedy(options_b, b.rank)]
     best, tried = _cost(options, chosen), 0
-    improved = True
+    improved = a.rank <= _READABLE
     while improved and tried < _EXCHANGES:
         improved = False
         for side in (0, 1):
@@ -136,15 +138,26 @@ def _grouped(
         first = int(row[np.flatnonzero(row)[0]])
         divisor = -divisor if first < 0 else divisor
         parts = [(int(c) // divisor, v.function) for c, v in zip(row, right, strict=True) if c]
-        terms.append(Term(divisor, _compact(u.function), _compact(_combined(parts, b))))
+        (p, first_factor), (q, second_factor) = _compact(u.function), _compact(_combined(parts, b))
+        terms.append(Term(divisor * p * q, first_factor, second_factor))
     return terms
 
 
-def _compact(function: BasisFunction) -> BasisFunction:
-    """Write a table that depends on leading one and mantissa only as what it is."""
-    if isinstance(function, Table) and function.is_integer:
-        return LeadingOneTable.recognise(function.operand, function.values) or function
-    return function
+def _compact(function: BasisFunction) -> tuple[int, BasisFunction]:
+    """Write a table in closed form if it has one by itself, as a number times a function."""
+    if not isinstance(function, Table) or not function.is_integer:
+        return 1, function
+    short = LeadingOneTable.recognise(function.operand, function.values)
+    if short is not None or function.operand.bits > _NARROW:
+        return 1, short or function
+    written = named(function.operand, function.values, plain_functions(function.operand))
+    if written is None:
+        return 1, function
+    values, place = written.tabulate(function.operand), int(np.flatnonzero(function.values)[0])
+    times, rest = divmod(int(function.values[place]), int(values[place]))
+    if rest or not np.array_equal(times * values, function.values):
+        return 1, function  # a fraction of it only
+    return times, written
 
 
 def _combined(parts: list[tuple[int, BasisFunction]], operand: OperandFormat) -> BasisFunction:

@@ -24,6 +24,7 @@ from surrogate.basis import (
     Constant,
     Identity,
     IsZero,
+    LeadingOneTable,
     LeadingOneTruncate,
     Mod,
     NearestPower,
@@ -34,6 +35,7 @@ from surrogate.basis import (
     Window,
 )
 from surrogate.errors import FitError
+from surrogate.fit.single import pieces, polynomials
 
 FloatArray = NDArray[np.float64]
 
@@ -42,6 +44,7 @@ MAX_PARTS_SHOWN = 8
 
 _ROWS = 1 << 12  # operand values that a screening in floating point looks at
 _PAIRS = 64  # combinations of two functions that are kept, shortest first
+_MOST_COLUMNS = 16  # columns that are looked at one by one
 _CLOSE = 1e-9
 _LARGEST_NUMBER = 1 << 40  # coefficients beyond are no explanation
 
@@ -172,8 +175,54 @@ def candidates(space: FactorSpace) -> list[Candidate]:
         found += _pairs(space, plain)
     if _dimension(found) < space.rank and space.rank <= 8:
         found += _pairs(space, plain[:2] + _windows(space.operand))
+    if _dimension(found) < space.rank <= _MOST_COLUMNS:
+        found += _columns(space, plain)
     unique = {c.function: c for c in sorted(found, key=lambda c: -c.cost)}
     return sorted(unique.values(), key=lambda c: (c.cost, c.function.formula("x")))
+
+
+def _columns(space: FactorSpace, plain: Sequence[tuple[BasisFunction, int]]) -> list[Candidate]:
+    """Return the columns as they are, where these have a closed form by themselves."""
+    found = []
+    for column in space.matrix.T:
+        function = named(space.operand, column, plain)
+        if function is not None:
+            found.append((function, cost_of(function)))
+    return _checked(space, iter(found))
+
+
+def named(operand: OperandFormat, values: IntArray, plain: Sequence[tuple[BasisFunction, int]]) -> BasisFunction | None:
+    """Return a short closed form of a multiple of a function that is given by its values; None if none is found."""
+    written = [_simplest(_primitive(parts), operand)[0] for parts in polynomials(operand, values)]
+    options = [f for f in written if f is not None]
+    ordered = sorted(plain, key=lambda option: (option[0] != Identity(), option[1]))
+    found = pieces(operand, values, [f for f, _ in ordered if f != Constant()])
+    if found is not None:
+        parts = found[0]
+        options.append(parts[0][1] if len(parts) == 1 and parts[0][0] == 1 else Sum(parts))
+    return min(options, key=cost_of, default=None)
+
+
+def _primitive(parts: list[tuple[int, BasisFunction]]) -> list[tuple[int, BasisFunction]]:
+    """Divide by what all coefficients share, and put products of few bits first, the larger ones before."""
+    divisor = math.gcd(*(c for c, _ in parts))
+
+    def order(part: tuple[int, BasisFunction]) -> tuple[int, int]:
+        inner = part[1].function if isinstance(part[1], Odd) else part[1]
+        return inner.mask.bit_count() if isinstance(inner, AllBits) else 1, -abs(part[0])
+
+    return [(c // divisor, f) for c, f in sorted(parts, key=order)]
+
+
+def cost_of(function: BasisFunction) -> int:
+    """Return about how much there is to read."""
+    if isinstance(function, Sum):
+        return sum(cost_of(f) + (abs(c) != 1) + 1 for c, f in function.parts) - 1
+    if isinstance(function, LeadingOneTable):
+        return 4 + function.values.size // 4
+    if isinstance(function, AllBits):
+        return 1 + function.mask.bit_count()
+    return 1 + len(function.components) - isinstance(function, Constant | Identity)
 
 
 def _dimension(found: Sequence[Candidate]) -> int:
@@ -313,7 +362,7 @@ def _runs(parts: list[tuple[int, BasisFunction]], operand: OperandFormat) -> lis
     else:
         written = [(c, _all_below(level, operand)) for level, c in sorted(steps.items(), reverse=True)]
     written += others
-    return [(c, Odd(f)) for c, f in written] if odd else written
+    return [(c, f if f == Identity() else Odd(f)) for c, f in written] if odd else written
 
 
 def _all_below(level: int, operand: OperandFormat) -> BasisFunction:
