@@ -31,6 +31,9 @@ FORMAT = 1
 DIGITS = 10
 """Significant digits of stored numbers: sums of relative errors may differ in the 15th between machines."""
 
+CANCELLED_DECIMALS = 12
+"""Decimals of a stored relative bias."""
+
 
 class MeasurementError(LookupError):
     """An entry of the catalog has no stored measurement, or a stale one."""
@@ -70,7 +73,7 @@ class Measurement:
         """Return JSON-safe values, floats to `DIGITS` significant digits."""
         return {
             "check": self.check,
-            "metrics": _rounded(self.metrics.to_dict()),
+            "metrics": _rounded(_cancelled(self.metrics.to_dict())),
             "structure": self.structure.to_dict(),
             "product_rank": self.product_rank,
             "error_rank": self.error_rank,
@@ -238,6 +241,11 @@ def _published(figures: Iterable[Figure], a: OperandFormat, b: OperandFormat) ->
 
 def _n_digits(figure: Figure) -> int:
     return len(figure.value.lstrip("-0.").replace(".", ""))
+
+
+def _cancelled(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Cut the relative bias, a sum in which positive and negative errors cancel, where rounding differs by machine."""
+    return metrics | {"relative_bias": round(metrics["relative_bias"], CANCELLED_DECIMALS)}
 
 
 def _rounded(value: Any) -> Any:
