@@ -245,7 +245,7 @@ def _n_digits(figure: Figure) -> int:
 
 def _cancelled(metrics: dict[str, Any]) -> dict[str, Any]:
     """Cut the relative bias, a sum in which positive and negative errors cancel, where rounding differs by machine."""
-    return metrics | {"relative_bias": round(metrics["relative_bias"], CANCELLED_DECIMALS)}
+    return metrics | {"relative_bias": round(metrics["relative_bias"], CANCELLED_DECIMALS) + 0.0}  # no -0.0
 
 
 def _rounded(value: Any) -> Any:
