@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,17 +20,17 @@ from catalog.cli.arguments import (
     check_output,
     load_weights,
 )
-from catalog.cli.console import number, percent, plain, print_json, progress
-from catalog.cli.errors import EXIT_FAILED, CommandError, is_expected, message, report, users_code
-from catalog.cli.front import PICTURES, draw_front, front_report, print_front
-from catalog.cli.grid import Grid
+from catalog.cli.console import print_json
+from catalog.cli.discover_find import OBJECTIVE, TITLES, Row, choose, explained, find, find_front, resolve_spec
+from catalog.cli.discover_output import front_file, print_found, record, surrogate_file, write_found
+from catalog.cli.errors import EXIT_FAILED, CommandError, is_expected, message, report
+from catalog.cli.front import PICTURES, draw_front, print_front
 from catalog.cli.objective import (
     Costs,
     Exact,
     MaxProducts,
     MaxResidual,
     MaxShare,
-    choose,
     load_costs,
     read_objective,
 )
@@ -40,26 +38,6 @@ from catalog.cli.sweep import Request, parse_query, run_sweep
 
 if TYPE_CHECKING:
     from catalog.cli.front import FrontReport
-    from catalog.cli.report import Found
-    from multipliers.multiplier import Multiplier
-    from surrogate.cost import CostModel
-    from surrogate.fit.select import Objective
-
-OBJECTIVE = "objective"
-"""Stands for a method where an objective chooses it."""
-
-TITLES = {"exact": "exact", "htp": "HTP", "lowrank": "low rank", OBJECTIVE: "objective"}
-
-_LABELS = {"exact": "exact surrogate", "lowrank": "surrogate of low rank", OBJECTIVE: "chosen surrogate"}
-
-
-@dataclass
-class Row:
-    """What was found for one SPEC: a surrogate or None per method."""
-
-    spec: str
-    name: str
-    found: dict[str, Found | None]
 
 
 def discover(
@@ -206,7 +184,7 @@ def discover(
         row = Row(spec, spec, dict.fromkeys(methods))
         rows.append(row)
         try:
-            multiplier = _resolve(spec, a, b)
+            multiplier = resolve_spec(spec, a, b)
         except Exception as error:
             _failed(failures, error, spec, None, debug)
             continue
@@ -214,24 +192,25 @@ def discover(
         for each in methods:
             try:
                 if objective is not None:
-                    found = _choose(spec, multiplier, objective, model, {**given, **_set(certifying)})
+                    found = choose(spec, multiplier, objective, model, {**given, **_set(certifying)})
                 else:
-                    found = _find(spec, multiplier, each, _options_of(each, given, method == "all"), certifying)
+                    found = find(spec, multiplier, each, _options_of(each, given, method == "all"), certifying)
                 if explain:
-                    found = _explained(found, spec, each)
-                file = None if front and not to_folder else _target(output, to_folder, multiplier.name, each, written)
+                    found = explained(found, spec, each)
+                no_file = front and not to_folder
+                file = None if no_file else surrogate_file(output, to_folder, multiplier.name, each, written)
                 if file is not None:
-                    _save(found, file)
+                    write_found(found, file)
             except Exception as error:
                 _failed(failures, error, spec, each, debug)
                 continue
             row.found[each] = found
-            records.append(_record(spec, found, file))
+            records.append(record(spec, found, file))
         if front:
             try:
-                fronts.append(_front(row, multiplier, options["weights_a"], options["weights_b"]))
+                fronts.append(find_front(row, multiplier, options["weights_a"], options["weights_b"]))
                 if output is not None:
-                    draw_front(fronts[-1], _picture(output, to_folder, multiplier.name, written))
+                    draw_front(fronts[-1], front_file(output, to_folder, multiplier.name, written))
             except Exception as error:
                 _failed(failures, error, spec, None, debug)
     if json:
@@ -239,7 +218,7 @@ def discover(
         print_json({"surrogates": records, **told, "failures": failures})
     else:
         if records:
-            _print(rows, methods, markdown)
+            print_found(rows, methods, markdown)
         for i, drawn in enumerate(fronts):
             if i or records:
                 typer.echo()
@@ -265,65 +244,9 @@ def _options_of(method: str, given: dict[str, Any], choose: bool) -> dict[str, A
     return {name: None if name == "decimals" and value == "none" else value for name, value in chosen.items()}
 
 
-def _resolve(spec: str, a: str | None, b: str | None) -> Multiplier:
-    with users_code(spec):
-        from catalog import resolve
-
-        return resolve(spec, a, b)
-
-
-def _find(spec: str, multiplier: Multiplier, method: str, options: dict[str, Any], certifying: dict[str, Any]) -> Found:
-    from catalog.cli.report import Found
-    from surrogate import discover as find
-    from surrogate import dumps
-
-    with users_code(spec), progress(f"{multiplier.name}: {TITLES[method]}") as advance:
-        start = time.perf_counter()
-        surrogate = find(multiplier, method, **options, **certifying, progress=advance)
-        seconds = time.perf_counter() - start
-    return Found(surrogate, seconds, len(dumps(surrogate)))
-
-
 def _set(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options that were given."""
     return {name: value for name, value in options.items() if value not in (None, False)}
-
-
-def _choose(
-    spec: str, multiplier: Multiplier, objective: Objective, costs: CostModel, options: dict[str, Any]
-) -> Found:
-    from catalog.cli.report import Found
-    from surrogate import dumps
-
-    with users_code(spec), progress(f"{multiplier.name}: choosing"):
-        start = time.perf_counter()
-        choice = choose(multiplier, objective, costs, options)
-        surrogate = choice.selection.surrogate
-        seconds = time.perf_counter() - start
-    return Found(surrogate, seconds, len(dumps(surrogate)), choice)
-
-
-def _explained(found: Found, spec: str, method: str) -> Found:
-    """Write it in closed form where it is made of integers; say so where not."""
-    from surrogate import dumps
-    from surrogate import explain as write
-
-    if not found.surrogate.is_integer:
-        typer.echo(f"note: {plain(spec)}, {TITLES[method]}: factors of floats have no closed form", err=True)
-        return found
-    start = time.perf_counter()
-    explanation = write(found.surrogate)
-    seconds = found.seconds + time.perf_counter() - start
-    n_bytes = len(dumps(explanation.surrogate))
-    return replace(found, surrogate=explanation.surrogate, seconds=seconds, n_bytes=n_bytes, explanation=explanation)
-
-
-def _front(row: Row, multiplier: Multiplier, weights_a: Any, weights_b: Any) -> FrontReport:
-    """Compute the front of one SPEC; the first surrogate that is not the recipe's is marked as the chosen one."""
-    marked = next(((m, f.surrogate) for m, f in row.found.items() if f is not None and m != "htp"), None)
-    label, chosen = ("", None) if marked is None else (_LABELS[marked[0]], marked[1])
-    with users_code(row.spec), progress(f"{multiplier.name}: front"):
-        return front_report(row.spec, multiplier, weights_a, weights_b, chosen, label)
 
 
 def _failed(failures: list[dict[str, Any]], error: Exception, spec: str, method: str | None, debug: bool) -> None:
@@ -332,108 +255,3 @@ def _failed(failures: list[dict[str, Any]], error: Exception, spec: str, method:
         raise error
     report(error, spec if method is None else f"{spec}, {TITLES[method]}")
     failures.append({"spec": spec, "method": method, "error": message(error)})
-
-
-def _target(output: Path | None, to_folder: bool, name: str, method: str, written: set[Path]) -> Path | None:
-    """Return the file for one surrogate; never one that this run has already written."""
-    if output is None:
-        return None
-    if not to_folder:
-        return check_output(output, (".json",))
-    return _named(output, name, f"{method}.json", written)
-
-
-def _picture(output: Path, to_folder: bool, name: str, written: set[Path]) -> Path:
-    """Return the file for one picture."""
-    return _named(output, name, "front.svg", written) if to_folder else check_output(output, PICTURES)
-
-
-def _named(folder: Path, name: str, ending: str, written: set[Path]) -> Path:
-    """Return a file of a folder named after a multiplier, whatever its name holds."""
-    safe = re.sub(r"[^A-Za-z0-9._+-]", "_", name).lstrip(".")[:100] or "multiplier"
-    file = check_output(folder / f"{safe}.{ending}", ())
-    if file in written:
-        raise CommandError(f"{file.name} was written for another multiplier of this name; write them in separate runs")
-    written.add(file)
-    return file
-
-
-def _save(found: Found, file: Path) -> None:
-    from surrogate import save
-
-    save(found.surrogate, file)
-    typer.echo(f"wrote {plain(file)}", err=True)
-
-
-def _record(spec: str, found: Found, file: Path | None) -> dict[str, Any]:
-    from catalog.cli.report import as_dict
-
-    took = {"seconds": found.seconds, "n_bytes": found.n_bytes, "file": None if file is None else str(file)}
-    told: dict[str, Any] = {}
-    if found.choice is not None:
-        told["choice"] = found.choice.to_dict()
-    if found.explanation is not None:
-        from surrogate.export import to_words
-
-        explanation = found.explanation
-        told["explanation"] = {
-            "n_factors": explanation.n_factors,
-            "n_named": explanation.n_named,
-            "words": to_words(found.surrogate),
-        }
-    return {"spec": spec, "method": found.surrogate.provenance.method, **as_dict(found.surrogate), **told, **took}
-
-
-def _print(rows: list[Row], methods: tuple[str, ...], markdown: bool) -> None:
-    from catalog.cli.report import print_comparison, print_surrogate
-
-    if len(rows) == 1:
-        found = [f for f in rows[0].found.values() if f is not None]
-        names = [TITLES[m] for m, f in rows[0].found.items() if f is not None]
-        if len(methods) == 1 and not markdown:
-            print_surrogate(found[0].surrogate, found[0])
-        else:
-            print_comparison(found, names, f"Surrogates of {plain(rows[0].name)}", markdown)
-        return
-    grid = _overview(rows, methods)
-    if markdown:
-        typer.echo(grid.markdown(), nl=False)
-    else:
-        grid.print()
-    explained = [f.explanation for row in rows for f in row.found.values() if f is not None and f.explanation]
-    if explained and not markdown:
-        named, factors = (sum(getattr(e, name) for e in explained) for name in ("n_named", "n_factors"))
-        share = f" ({percent(named / factors)})" if factors else ""
-        typer.echo(f"In closed form: {number(named)} of {number(factors)} factors{share}")
-
-
-def _overview(rows: list[Row], methods: tuple[str, ...]) -> Grid:
-    """Tabulate many multipliers: three columns per method, or all measures of a single one."""
-    from catalog.cli.report import compared
-
-    single = len(methods) == 1
-    explained = [f.explanation for row in rows for f in row.found.values() if f is not None and f.explanation]
-    names: tuple[str, ...] = ("terms", "wrong", "RMS (LSB)")
-    if single:
-        residuals = ("max (LSB)", "RMS (LSB)", "bias (LSB)")
-        named = ("closed form",) if explained else ()
-        names = ("terms", "products", "wrong", *residuals, "pairs", "seconds", "bytes", *named)
-    columns = [("", "multiplier"), *(("" if single else TITLES[m], n) for m in methods for n in names)]
-    title = "" if single else "Surrogates: terms, wrong products, RMS residual"
-    grid = Grid(title, columns)
-    for row in rows:
-        cells = [plain(row.name)]
-        for f in row.found.values():
-            if f is None or (c := f.surrogate.certificate) is None:
-                cells += ["-"] * len(names)
-                continue
-            s = f.surrogate
-            if single:
-                cells += [number(s.n_terms), number(s.n_products), percent(c.share_different)]
-                cells += [number(x) for x in (c.max_abs_residual, c.rms_residual, c.residual_bias)]
-                cells += [compared(c).removesuffix(" pairs"), f"{f.seconds:.2f}", number(f.n_bytes)]
-                cells += [f.named] if explained else []
-            else:
-                cells += [number(s.n_terms), percent(c.share_different), number(c.rms_residual)]
-        grid.rows.append(cells)
-    return grid
