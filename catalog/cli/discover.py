@@ -69,8 +69,9 @@ def discover(
         str | None, typer.Option(metavar="TYPE", help="lowrank with --products: factors in int8 or bfloat16.")
     ] = None,
     basis: Annotated[
-        str | None, typer.Option(metavar="BASIS", help="htp: mod, leading_one, or auto for the better of both.")
+        str | None, typer.Option(metavar="BASIS", help="htp: mod, leading_one, auto (the better of both), bits or all.")
     ] = None,
+    solver: Annotated[str | None, typer.Option(metavar="NAME", help="htp: ols (if left out), omp or lasso.")] = None,
     decimals: Annotated[
         str | None, typer.Option(metavar="N", help="htp: decimals of the coefficients, 1 if left out; or none.")
     ] = None,
@@ -132,7 +133,7 @@ def discover(
         chosen = {"method": method or (None if products is None or objective else "lowrank"), "objective": objective}
         more = {"terms": terms, "products": products, "factors": factors, "basis": basis}
         certified = {"sample": sample, "every_pair": every_pair}
-        refused = [specs, decimals, a, b, costs, explain, front, weights_a, weights_b, checkpoint, markdown]
+        refused = [specs, solver, decimals, a, b, costs, explain, front, weights_a, weights_b, checkpoint, markdown]
         refused.append(method == "all")
         if any(option is not None and option is not False and option != [] for option in refused):
             raise CommandError(
@@ -169,6 +170,7 @@ def discover(
         "weights_a": load_weights(weights_a, "a"),
         "weights_b": load_weights(weights_b, "b"),
         "basis": basis,
+        "solver": solver,
         "decimals": _decimals(decimals),
     }
     given = {name: value for name, value in options.items() if value is not None}
@@ -239,7 +241,7 @@ def _decimals(text: str | None) -> int | str | None:
 def _options_of(method: str, given: dict[str, Any], choose: bool) -> dict[str, Any]:
     """Return the options for one method: all of them, or where ``choose`` only those that it takes."""
     lowrank = ("terms", "products", "factors", "weights_a", "weights_b")
-    takes = {"exact": (), "htp": ("basis", "decimals"), "lowrank": lowrank}
+    takes = {"exact": (), "htp": ("basis", "solver", "decimals"), "lowrank": lowrank}
     chosen = {name: value for name, value in given.items() if not choose or name in takes[method]}
     return {name: None if name == "decimals" and value == "none" else value for name, value in chosen.items()}
 

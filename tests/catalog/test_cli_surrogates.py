@@ -355,3 +355,26 @@ def test_bad_arguments_of_export(exact_file, tmp_path):
     assert "verify is for the targets" in refused("export", exact_file, "--to", "c", "--verify")
     assert "does not fit TorchApprox" in refused("export", exact_file, "--to", "torchapprox")
     assert all(name in run("export", "--help").output for name in TARGETS)
+
+
+def test_the_recipe_and_what_its_choices_cost():
+    result = CliRunner().invoke(app, ["recipe", "bam4u_h1v2", "--json"])
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)["rows"]
+    assert rows[0]["basis"] == "published"
+    assert {row["solver"] for row in rows} == {"ols", "omp", "lasso"}
+    for option in ([], ["--markdown"]):
+        result = CliRunner().invoke(app, ["recipe", "bam4u_h1v2", *option])
+        assert result.exit_code == 0, result.output
+        assert "RMS rounded" in result.stdout
+        assert "published" in result.stdout
+
+
+def test_the_solver_of_the_recipe():
+    results = [
+        CliRunner().invoke(app, ["discover", "bam6u_h2v4", "--method", "htp", "--json", *more])
+        for more in ([], ["--basis", "bits", "--solver", "omp"])
+    ]
+    published, sparse = (json.loads(result.stdout)["surrogates"][0] for result in results)
+    assert sparse["certificate"]["rms_residual"] < published["certificate"]["rms_residual"]
+    assert "option of method 'htp'" in refused("discover", "bam6u_h2v4", "--solver", "omp")
