@@ -95,7 +95,7 @@ def wide_surrogate():
     return discover(multipliers.get("trunc16u_t9"), sample=1000)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_one_of_2_to_the_32_products():
     m = multipliers.get("trunc16u_t9")
     generator = np.random.default_rng(20)
