@@ -2,7 +2,7 @@
 
 ``q = clamp(round(x / S) + Z, low, high)`` and ``x_hat = S (q - Z)``; rounding is half to even. The gradient of
 ``x_hat`` with respect to ``x`` is 1 where ``q`` was not clamped and 0 elsewhere (Bengio, Leonard, Courville, arXiv
-1308.3432).
+1308.3432). `surrogate.nn.observers` tells how ranges are chosen, `surrogate.nn.learned_step` how ``S`` can be learned.
 """
 
 from __future__ import annotations
@@ -11,14 +11,25 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from multipliers.operands import OperandFormat
 from surrogate.nn.errors import NotCalibratedError, QuantisationError
 from surrogate.nn.fixed_precision import FixedPrecision
+from surrogate.nn.learned_step import learned_step_quantised
+from surrogate.nn.observers import (
+    OBSERVERS,
+    AffineGrid,
+    Histogram,
+    Samples,
+    least_squares_range,
+    percentile_range,
+)
 
 SCHEMES = ("auto", "symmetric", "affine")
 GRANULARITIES = ("tensor", "channel")
+MAX_BITS = 24
+"""Widest integers to quantise to: float32, in which they are computed, holds no wider ones exactly."""
 
 
 @dataclass(frozen=True)
@@ -37,27 +48,49 @@ class QuantiserConfig:
         One scale for the tensor, or one per output channel (weights only).
     momentum : float
         Weight of the newest batch in the moving average of the range while training, in (0, 1] (activations only).
+    observer : {"minmax", "moving_average", "percentile", "mse"}
+        How the range is chosen; see `surrogate.nn.observers`. The search of ``"mse"`` is repeated whenever a weight
+        changes: it is for calibration of trained networks rather than for training.
+    percentile : float
+        Share of the values within the range of observer ``"percentile"``, in per cent, in (50, 100].
+    learned_step : bool
+        Make the scale a parameter that training learns, from where calibration sets it; see
+        `surrogate.nn.learned_step`.
 
     Raises
     ------
     QuantisationError
         If a value is not one of the above.
+
+    Examples
+    --------
+    >>> QuantiserConfig("4s", observer="mse").operand
+    OperandFormat(bits=4, signed=True)
     """
 
     operand: OperandFormat | str | None = None
     scheme: str = "auto"
     granularity: str = "tensor"
     momentum: float = 0.1
+    observer: str = "minmax"
+    percentile: float = 99.99
+    learned_step: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.operand, str):
             object.__setattr__(self, "operand", OperandFormat.parse(self.operand))
-        if self.scheme not in SCHEMES:
-            raise QuantisationError(f"scheme must be one of {SCHEMES}, got {self.scheme!r}")
-        if self.granularity not in GRANULARITIES:
-            raise QuantisationError(f"granularity must be one of {GRANULARITIES}, got {self.granularity!r}")
+        for name, choices in (
+            ("scheme", SCHEMES),
+            ("granularity", GRANULARITIES),
+            ("observer", OBSERVERS),
+            ("learned_step", (False, True)),
+        ):
+            if getattr(self, name) not in choices:
+                raise QuantisationError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
         if isinstance(self.momentum, bool) or not 0 < self.momentum <= 1:
             raise QuantisationError(f"momentum must be in (0, 1], got {self.momentum!r}")
+        if isinstance(self.percentile, bool) or not 50 < self.percentile <= 100:
+            raise QuantisationError(f"percentile must be in (50, 100], in per cent, got {self.percentile!r}")
 
 
 class Quantiser(FixedPrecision):
@@ -69,13 +102,14 @@ class Quantiser(FixedPrecision):
         How to quantise.
     operand : OperandFormat
         The multiplier's operand; ``config.operand`` must lie within it.
-    channels : int
-        1, or the number of output channels of a weight that is quantised per channel (along its first axis).
+    channels : int, optional
+        Of a weight: 1, or its output channels if it is quantised per channel (along its first axis). None for
+        activations, whose first axis counts samples.
 
     Attributes
     ----------
     scale : Tensor
-        ``S > 0``, shape ``(channels,)``, float32.
+        ``S > 0``, shape ``(channels,)``, float32; a parameter if it is learned, else a buffer.
     zero_point : Tensor
         ``Z``, shape ``(channels,)``, int32; an integer of the operand.
     low, high : int
@@ -84,7 +118,7 @@ class Quantiser(FixedPrecision):
     Raises
     ------
     QuantisationError
-        If the configured integers do not fit the multiplier's operand.
+        If the configured integers do not fit the multiplier's operand, or have more than 24 bits.
     """
 
     minimum: Tensor
@@ -93,7 +127,7 @@ class Quantiser(FixedPrecision):
     zero_point: Tensor
     observed: Tensor
 
-    def __init__(self, config: QuantiserConfig, operand: OperandFormat, channels: int = 1) -> None:
+    def __init__(self, config: QuantiserConfig, operand: OperandFormat, channels: int | None = None) -> None:
         super().__init__()
         target = operand if config.operand is None else cast(OperandFormat, config.operand)
         if target.minimum < operand.minimum or target.maximum > operand.maximum:
@@ -101,15 +135,27 @@ class Quantiser(FixedPrecision):
                 f"{target} integers [{target.minimum}, {target.maximum}] do not fit the multiplier's {operand} operand "
                 f"[{operand.minimum}, {operand.maximum}]; quantise to {operand}, or take a multiplier of wider operands"
             )
+        if target.bits > MAX_BITS:
+            raise QuantisationError(
+                f"{target} integers are not exact in float32; quantise to at most {MAX_BITS} bits, such as "
+                f"QuantiserConfig('16{target.label[-1]}')"
+            )
         self.config = config
         self.operand = target
         self.low, self.high = target.minimum, target.maximum
         self.symmetric = config.scheme == "symmetric" or (config.scheme == "auto" and target.signed)
-        self.register_buffer("minimum", torch.zeros(channels))
-        self.register_buffer("maximum", torch.zeros(channels))
-        self.register_buffer("scale", torch.ones(channels))
-        self.register_buffer("zero_point", torch.zeros(channels, dtype=torch.int32))
+        self.grid = AffineGrid(target, self.symmetric)
+        self.batched = channels is None
+        size = channels or 1
+        self.register_buffer("minimum", torch.zeros(size))
+        self.register_buffer("maximum", torch.zeros(size))
+        if config.learned_step:
+            self.scale = nn.Parameter(torch.ones(size))
+        else:
+            self.register_buffer("scale", torch.ones(size))
+        self.register_buffer("zero_point", torch.zeros(size, dtype=torch.int32))
         self.register_buffer("observed", torch.zeros((), dtype=torch.bool))
+        self._histogram: Histogram | None = None  # of the calibration under way
 
     @property
     def centred(self) -> bool:
@@ -124,18 +170,22 @@ class Quantiser(FixedPrecision):
     def reset(self) -> None:
         """Forget the observed range."""
         self.observed.fill_(False)
+        self._histogram = None
 
     @torch.no_grad()
     def observe(self, x: Tensor, how: str = "replace") -> None:
         """Take note of the range of ``x`` and set scale and zero point.
+
+        A learned scale is set by the first observation and by calibration only.
 
         Parameters
         ----------
         x : Tensor
             Values; per channel along the first axis.
         how : {"replace", "extend", "average"}
-            Forget earlier ranges, extend them (calibration), or move towards the new one by ``momentum`` (training).
-            The first observation always replaces.
+            Forget earlier ranges, extend them (calibration; observers other than ``"minmax"`` treat all values since
+            `reset` in their own way), or move towards the new one by ``momentum`` (training). The first observation
+            always replaces.
 
         Raises
         ------
@@ -148,37 +198,34 @@ class Quantiser(FixedPrecision):
         low, high = torch.aminmax(flat, dim=1)
         if not bool(torch.isfinite(low).all() & torch.isfinite(high).all()):
             raise QuantisationError("cannot quantise: the tensor holds NaN or infinity; look for a diverging layer")
-        if how != "replace" and self.calibrated:
+        if self.config.learned_step and how != "extend" and self.calibrated:
+            return
+        if self.config.observer in ("percentile", "mse"):
             if how == "extend":
+                self._histogram = self._histogram or Histogram(len(flat), flat.device)
+                self._histogram.add(flat)
+                low, high = self._chosen(self._histogram.samples())
+                how = "replace"  # the histogram holds the earlier values, too
+            else:
+                low, high = self._chosen(Samples.of(flat))
+        if how != "replace" and self.calibrated:
+            if how == "extend" and self.config.observer == "minmax":
                 low, high = torch.minimum(low, self.minimum), torch.maximum(high, self.maximum)
             else:
                 low, high = self.minimum.lerp(low, self.config.momentum), self.maximum.lerp(high, self.config.momentum)
         self.minimum.copy_(low)
         self.maximum.copy_(high)
         self.observed.fill_(True)
-        self._set_scale(torch.clamp(low, max=0.0), torch.clamp(high, min=0.0))
-
-    def _set_scale(self, low: Tensor, high: Tensor) -> None:
-        """Set scale and zero point for ranges that contain 0."""
-        if self.symmetric:
-            largest = torch.maximum(-low, high)
-            if self.operand.signed:
-                zero_point = torch.zeros_like(largest)
-                steps = torch.full_like(largest, max(self.high, 1))
-            else:
-                middle = (self.high + 1) // 2
-                zero_point = torch.where(low < 0, float(middle), 0.0)
-                steps = torch.where(low < 0, float(max(self.high - middle, 1)), float(self.high))
-            scale = largest / steps
-        else:
-            scale = (high - low) / (self.high - self.low)
-            zero_point = torch.zeros_like(scale)
-        tiny = torch.finfo(torch.float32).tiny
-        scale = torch.where(scale > tiny, scale, 1.0)  # an all-zero range: any scale represents it
-        if not self.symmetric:
-            zero_point = torch.clamp(torch.round(self.low - low / scale), self.low, self.high)
+        scale, zero_point = self.grid(torch.clamp(low, max=0.0), torch.clamp(high, min=0.0))
         self.scale.copy_(scale)
         self.zero_point.copy_(zero_point.to(torch.int32))
+
+    def _chosen(self, samples: Samples) -> tuple[Tensor, Tensor]:
+        """Range of observers that clip."""
+        if self.config.observer == "percentile":
+            return percentile_range(samples, self.config.percentile)
+        low, high = torch.clamp(samples.low, max=0.0), torch.clamp(samples.high, min=0.0)
+        return least_squares_range(samples, low, high, self.grid)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Quantise.
@@ -196,6 +243,9 @@ class Quantiser(FixedPrecision):
             If no range has been observed.
         """
         scale, zero_point = self._parameters_for(x)
+        if self.config.learned_step:
+            n_values = x.numel() // (max(1, len(x)) if self.batched else self.scale.numel())
+            return learned_step_quantised(x, scale, zero_point, self.low, self.high, n_values)
         x_hat, q = _StraightThrough.apply(x, scale, zero_point, self.low, self.high)  # type: ignore[no-untyped-call]
         return x_hat, q
 
@@ -212,13 +262,18 @@ class Quantiser(FixedPrecision):
                 "the layer has not seen the range of its activations; pass representative batches to "
                 "surrogate.nn.calibrate(model, batches), or train first"
             )
+        if self.config.learned_step and not bool((self.scale > 0).all()):
+            raise QuantisationError(
+                f"a learned step size is {self.scale.min().item():.3g}, not positive; lower the learning rate"
+            )
         shape = (-1,) + (1,) * (x.ndim - 1) if self.scale.numel() > 1 else ()
         return self.scale.to(x.dtype).reshape(shape), self.zero_point.to(x.dtype).reshape(shape)
 
     def extra_repr(self) -> str:
         """Summarise for ``print(model)``."""
         scheme = "symmetric" if self.symmetric else "affine"
-        return f"{self.operand}, {scheme}, per {self.config.granularity}"
+        learned = ", learned step" if self.config.learned_step else ""
+        return f"{self.operand}, {scheme}, per {self.config.granularity}, {self.config.observer}{learned}"
 
 
 def _rounded(x: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:

@@ -163,3 +163,24 @@ def test_casting_a_model_leaves_scales_in_float32():
     assert torch.equal(quantiser.scale, before)
     assert quantiser.to(torch.float64).scale.dtype == torch.float32
     assert quantiser.to("meta").scale.device.type == "meta"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"observer": "max"},
+        {"percentile": 50.0},
+        {"percentile": 100.5},
+        {"percentile": True},
+        {"learned_step": "yes"},
+    ],
+)
+def test_observers_and_learned_steps_are_validated(fault):
+    with pytest.raises(QuantisationError, match=next(iter(fault))):
+        QuantiserConfig(**fault)
+
+
+def test_integers_that_float32_does_not_hold_are_refused():
+    with pytest.raises(QuantisationError, match="32s integers are not exact in float32"):
+        Quantiser(QuantiserConfig(), OperandFormat(32, True))
+    Quantiser(QuantiserConfig("16s"), OperandFormat(32, True))
