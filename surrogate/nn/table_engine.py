@@ -1,11 +1,14 @@
-"""Sums by table lookup: behavioural simulation, exact for any table, in plain torch.
+"""Sums by table lookup: behavioural simulation, exact for any table.
 
-For one block of lanes the table is specialised to the weights, ``t[k, x, n] = F[x, w[n, k]]``; the sum over lanes of
-the rows that the activations select is then torch's embedding bag: whole rows of output channels are added, with no
-gather per product.
+On a processor, tables of up to 8 x 8 bits run in compiled code (`surrogate.nn.native`). Elsewhere, and for wider
+operands, plain torch does the sums: for one block of lanes the table is specialised to the weights, ``t[k, x, n] =
+F[x, w[n, k]]``; the sum over lanes of the rows that the activations select is then torch's embedding bag: whole rows
+of output channels are added, with no gather per product.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,6 +18,7 @@ from surrogate.errors import ExactnessError
 from surrogate.nn.engine import Engine
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.geometry import Convolution
+from surrogate.nn.native import NativeTable, NativeWeights
 
 _BLOCK_ENTRIES = 1 << 18  # entries of a specialised table: fits the second-level cache
 _BLOCK_CHANNELS = 64  # output channels of a specialised table
@@ -58,18 +62,40 @@ class TableEngine(Engine):
                 f"{multiplier.name} has products of magnitude {self.largest}, beyond 2**53: no float64 sum holds them"
             )
         self.register_buffer("table", table)
+        self._native_table: NativeTable | None = None
 
     @property
     def exact(self) -> bool:
         """Always."""
         return True
 
-    def prepare(self, w: Tensor, groups: int) -> Tensor:
-        """Keep weight indices as ``(groups, out_channels / groups, lanes)``."""
+    def prepare(self, w: Tensor, groups: int) -> Tensor | NativeWeights:
+        """Keep weight indices as ``(groups, out_channels / groups, lanes)``: bytes for a compiled kernel."""
+        native = self._native()
+        if native is not None and w.device.type == "cpu":
+            return native.prepare(w, groups)
         return w.reshape(groups, w.shape[0] // groups, -1)
 
-    def sums(self, x: Tensor, prepared: Tensor, convolution: Convolution) -> Tensor:
+    def _native(self) -> NativeTable | None:
+        """Return the table for the compiled kernel that is active, made when first needed; None if there is none."""
+        kernel = NativeTable.kernel_for(self.table)
+        if kernel is None:
+            return None
+        if self._native_table is None or self._native_table.kernel != kernel:
+            self._native_table = NativeTable(self.table, kernel)
+        return self._native_table
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the kernel's table out of copies and pickles: another processor may run another kernel."""
+        return {**self.__dict__, "_native_table": None}
+
+    def sums(self, x: Tensor, prepared: Tensor | NativeWeights, convolution: Convolution) -> Tensor:
         """See `Engine.sums`."""
+        if isinstance(prepared, NativeWeights):
+            native = self._native()
+            if native is not None:
+                return native.sums(x, prepared, convolution)
+            prepared = prepared.indices.long()  # the kernel was switched off in between
         groups, out_channels, lanes = prepared.shape
         if lanes * self.largest >= 1 << 53:
             raise ExactnessError(

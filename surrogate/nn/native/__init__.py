@@ -1,0 +1,21 @@
+"""The compiled table kernel: sums of table entries at about the speed of float32 products.
+
+A plain C library, built when the package is installed where a C compiler is present, and loaded with ctypes when first
+needed. It holds several kernels and runs the fastest that the processor has instructions for:
+
+``"avx512-vbmi"``
+    Byte permutes: a row of the table stays in registers, and one instruction looks up 64 activations.
+``"avx2"``
+    Byte shuffles over 16 entries, and a tree of blends.
+``"portable"``
+    Plain C, on any processor.
+``"torch"``
+    No compiled code: PyTorch's own operations (`surrogate.nn.table_engine`).
+
+The environment variable ``AXSURROGATE_TABLE_KERNEL`` names one to run instead. All return the same integers.
+"""
+
+from surrogate.nn.native.library import KERNELS, active_kernel, available_kernels
+from surrogate.nn.native.sums import NativeTable, NativeWeights
+
+__all__ = ["KERNELS", "NativeTable", "NativeWeights", "active_kernel", "available_kernels"]

@@ -1,0 +1,107 @@
+"""Where the compiled library is, what it offers on this processor, and which kernel runs."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from ctypes import POINTER, c_int, c_int32, c_int64, c_void_p
+from functools import cache
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+
+from surrogate.nn.errors import ConversionError
+
+VARIABLE = "AXSURROGATE_TABLE_KERNEL"
+"""Environment variable that names the kernel to run."""
+
+KERNELS = ("avx512-vbmi", "avx2", "portable", "torch")
+"""Names of all kernels, fastest first."""
+
+NUMBERS = {"portable": 0, "avx2": 1, "avx512-vbmi": 2}
+"""Numbers by which the library knows its kernels."""
+
+
+class Problem(ctypes.Structure):
+    """Arguments of ``axs_sums``: the structure of the same name in sums.c."""
+
+    _fields_ = (
+        *((name, c_void_p) for name in ("x", "keep", "w", "out", "entries")),
+        *((name, c_int64) for name in ("planes", "size", "minimum")),
+        *((name, c_int64) for name in ("images", "channels", "height", "width", "groups", "out_channels")),
+        *((name, c_int64) for name in ("kernel_h", "kernel_w", "stride_h", "stride_w", "dilation_h", "dilation_w")),
+        *((name, c_int64) for name in ("out_h", "out_w", "first_lane", "end_lane", "kernel", "splits", "next_task")),
+    )
+
+
+def library_path() -> Path | None:
+    """Path of the compiled library, or None where none was built."""
+    folder = Path(__file__).parent
+    candidates = [folder / f"_sums{suffix}" for suffix in EXTENSION_SUFFIXES]
+    return next((path for path in candidates if path.is_file()), None)
+
+
+@cache
+def load_library() -> ctypes.CDLL | None:
+    """Load the compiled library; None where none was built, or none that can be loaded and is of these sources."""
+    path = library_path()
+    if path is None:
+        return None
+    try:
+        library = ctypes.CDLL(str(path))
+        library.axs_problem_size.restype = c_int64
+        if library.axs_problem_size() != ctypes.sizeof(Problem):
+            return None
+        library.axs_features.restype = c_int
+        library.axs_pack.argtypes = [c_void_p, c_int64, c_int64, c_int64, c_int32, c_void_p, c_void_p]
+        library.axs_pack.restype = c_int
+        library.axs_sums.argtypes = [POINTER(Problem)]
+        library.axs_sums.restype = c_int
+    except (OSError, AttributeError):
+        return None
+    return library
+
+
+def require_library() -> ctypes.CDLL:
+    """Return the compiled library.
+
+    Raises
+    ------
+    ConversionError
+        If there is none: compiled tables can be made where it is and unpickled where it is not.
+    """
+    library = load_library()
+    if library is None:
+        raise ConversionError("the compiled table kernel is not available here; `axsurrogate doctor` says why")
+    return library
+
+
+def available_kernels() -> tuple[str, ...]:
+    """Names of the kernels that can run here, fastest first; the last is ``"torch"``."""
+    library = load_library()
+    if library is None:
+        return ("torch",)
+    features = library.axs_features()
+    has = {"avx512-vbmi": features & 2, "avx2": features & 1}
+    return tuple(name for name in KERNELS if has.get(name, True))
+
+
+def active_kernel() -> str:
+    """Name of the kernel that runs: the one that ``AXSURROGATE_TABLE_KERNEL`` names, else the fastest here.
+
+    Raises
+    ------
+    ConversionError
+        If the variable names no kernel, or one that cannot run here.
+    """
+    available = available_kernels()
+    wanted = os.environ.get(VARIABLE, "")
+    if not wanted:
+        return available[0]
+    if wanted not in KERNELS:
+        raise ConversionError(f"{VARIABLE} must be one of {KERNELS}, got {wanted!r}")
+    if wanted not in available:
+        raise ConversionError(
+            f"{VARIABLE} is {wanted!r}, which cannot run here (available: {', '.join(available)}); "
+            f"`axsurrogate doctor` says why"
+        )
+    return wanted

@@ -1,0 +1,174 @@
+"""Sums by the compiled library: the table as its kernels read it, packed activations, threads.
+
+With ``m`` the smallest entry of the table (or 0, if that is smaller), the kernels add the unsigned ``F[x, w] - m``,
+byte by byte, and ``m`` once per lane. Sums are exact while they fit in int32, and longer ones are taken in pieces that
+do, which float64 adds.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from surrogate.errors import ExactnessError
+from surrogate.nn.errors import ConversionError
+from surrogate.nn.geometry import Convolution
+from surrogate.nn.native.library import NUMBERS, Problem, active_kernel, require_library
+
+_SLACK = 16  # bytes that the library reads behind packed activations; SLACK in sums.c
+_POSITIONS = 256  # positions of a task; POSITIONS in kernel.h
+_PRODUCTS_PER_THREAD = 1 << 21  # a thread takes about as long to start as so many products
+
+
+@dataclass(frozen=True)
+class NativeWeights:
+    """Weight indices as bytes, shape ``(groups, out_channels, lanes)``."""
+
+    indices: Tensor
+
+
+class NativeTable:
+    """A table of at most 256 x 256 entries, for the kernel that is active.
+
+    Parameters
+    ----------
+    table : Tensor
+        Entries ``F[x, w]``, int64, shape ``(activations, weights)``.
+    kernel : str
+        One of the compiled kernels in `available_kernels`.
+    """
+
+    def __init__(self, table: Tensor, kernel: str) -> None:
+        self.kernel = kernel
+        self.n_activations, self.n_weights = table.shape
+        self.largest = max(1, int(table.abs().max()))
+        self.minimum = min(0, int(table.min()))
+        entries = (table - self.minimum).T  # rows of weights
+        span = int(entries.max())
+        self.planes = 4 if kernel == "portable" else max(1, (span.bit_length() + 7) // 8)
+        self.size = 256 if kernel == "portable" else max(64, 1 << (self.n_activations - 1).bit_length())
+        entries = torch.nn.functional.pad(entries, (0, self.size - self.n_activations))
+        if kernel == "portable":
+            self.entries = (entries - ((entries >> 31) << 32)).to(torch.int32).contiguous()
+        else:
+            planes = [(entries >> 8 * p & 255).to(torch.uint8) for p in range(self.planes)]
+            self.entries = torch.stack(planes, dim=1).contiguous()
+
+    @staticmethod
+    def kernel_for(table: Tensor) -> str | None:
+        """Name of the compiled kernel that is active, or None if none is, or none holds such a table."""
+        kernel = active_kernel()
+        holds = max(table.shape) <= 256 and max(0, int(table.max())) - min(0, int(table.min())) < 1 << 31
+        return kernel if kernel != "torch" and holds and table.device.type == "cpu" else None
+
+    def prepare(self, w: Tensor, groups: int) -> NativeWeights:
+        """Keep weight indices as bytes; see `Engine.prepare`.
+
+        Raises
+        ------
+        ConversionError
+            If an index is outside the table.
+        """
+        if w.numel() and not 0 <= int(w.min()) <= int(w.max()) < self.n_weights:
+            raise ConversionError(
+                f"weight indices must be in [0, {self.n_weights - 1}], got {int(w.min())} to {int(w.max())}"
+            )
+        return NativeWeights(w.to(torch.uint8).reshape(groups, w.shape[0] // groups, -1).contiguous())
+
+    def sums(self, x: Tensor, weights: NativeWeights, convolution: Convolution) -> Tensor:
+        """Sum products; see `Engine.sums`.
+
+        Returns
+        -------
+        Tensor
+            int32 where every sum fits, else float64.
+
+        Raises
+        ------
+        ConversionError
+            If an index is outside the table.
+        ExactnessError
+            If sums could exceed 2**53.
+        """
+        groups, out_channels, lanes = weights.indices.shape
+        if lanes * self.largest >= 1 << 53:
+            raise ExactnessError(
+                f"sums of {lanes} products of magnitude up to {self.largest} could exceed 2**53 and be rounded; "
+                f"split the layer"
+            )
+        n, h, w, c = x.shape
+        out_h, out_w = convolution.output_size(h, w)
+        shape = (n, out_h, out_w, groups * out_channels)
+        if convolution.kernel == (1, 1) and convolution.stride == (1, 1):
+            n, h, w, out_h, out_w = 1, 1, n * h * w, 1, n * h * w  # pixels are independent: one long row
+        packed, keep = self._pack(x, n, h * w, c)
+        problem = Problem(
+            x=packed.data_ptr(),
+            keep=0 if keep is None else keep.data_ptr(),
+            w=weights.indices.data_ptr(),
+            entries=self.entries.data_ptr(),
+            planes=self.planes,
+            size=self.size,
+            minimum=self.minimum,
+            images=n,
+            channels=c // groups,
+            height=h,
+            width=w,
+            groups=groups,
+            out_channels=out_channels,
+            kernel=NUMBERS[self.kernel],
+            out_h=out_h,
+            out_w=out_w,
+        )
+        problem.kernel_h, problem.kernel_w = convolution.kernel
+        problem.stride_h, problem.stride_w = convolution.stride
+        problem.dilation_h, problem.dilation_w = convolution.dilation
+        piece = ((1 << 31) - 1) // self.largest
+        if lanes <= piece:
+            return self._run(problem, 0, lanes, shape)
+        total = torch.zeros(shape, dtype=torch.float64)
+        for start in range(0, lanes, piece):
+            total += self._run(problem, start, min(start + piece, lanes), shape)
+        return total
+
+    def _pack(self, x: Tensor, images: int, pixels: int, channels: int) -> tuple[Tensor, Tensor | None]:
+        """Activation indices as bytes, channel by channel, and which lanes count (None if all do)."""
+        library, x = require_library(), x.to(torch.int32).contiguous()
+        packed = torch.empty(x.numel() + _SLACK, dtype=torch.uint8)
+        arguments = (x.data_ptr(), images, pixels, channels, self.n_activations, packed.data_ptr())
+        found = library.axs_pack(*arguments, None)
+        if found & 2:
+            raise ConversionError(
+                f"activation indices must be in [0, {self.n_activations}], got {int(x.min())} to {int(x.max())}"
+            )
+        if not found:
+            return packed, None
+        keep = torch.empty_like(packed)
+        library.axs_pack(*arguments, keep.data_ptr())
+        return packed, keep
+
+    def _run(self, problem: Problem, start: int, end: int, shape: tuple[int, ...]) -> Tensor:
+        """Sum lanes ``start`` to ``end``, on as many threads as PyTorch uses."""
+        out = torch.empty(shape, dtype=torch.int32)
+        problem.out, problem.first_lane, problem.end_lane, problem.next_task = out.data_ptr(), start, end, 0
+        threads = max(1, min(torch.get_num_threads(), out.numel() * (end - start) // _PRODUCTS_PER_THREAD))
+        blocks = -(-out.numel() // max(1, shape[-1]) // _POSITIONS)
+        problem.splits = max(1, min(shape[-1], -(-2 * threads // max(1, blocks)))) if threads > 1 else 1
+        library = require_library()
+        failures: list[int] = []
+
+        def work() -> None:
+            failures.append(library.axs_sums(problem))  # ctypes releases the interpreter's lock
+
+        helpers = [threading.Thread(target=work) for _ in range(threads - 1)]
+        for helper in helpers:
+            helper.start()
+        work()
+        for helper in helpers:
+            helper.join()
+        if any(failures):
+            raise MemoryError("the table kernel could not allocate the panels of its threads")
+        return out
