@@ -14,7 +14,8 @@ torch.Size([5, 4])
 """
 
 from surrogate.nn.config import ApproxConfig
-from surrogate.nn.conv import ApproxConv2d
+from surrogate.nn.conv import ApproxConv1d, ApproxConv2d, ApproxConv3d
+from surrogate.nn.conv_transpose import ApproxConvTranspose1d, ApproxConvTranspose2d, ApproxConvTranspose3d
 from surrogate.nn.convert import approximate_, approximate_layers, calibrate, mode, restore_
 from surrogate.nn.costs import measure_costs
 from surrogate.nn.distributions import from_model
@@ -26,7 +27,12 @@ from surrogate.nn.quantise import Quantiser, QuantiserConfig
 
 __all__ = [
     "ApproxConfig",
+    "ApproxConv1d",
     "ApproxConv2d",
+    "ApproxConv3d",
+    "ApproxConvTranspose1d",
+    "ApproxConvTranspose2d",
+    "ApproxConvTranspose3d",
     "ApproxLayer",
     "ApproxLinear",
     "ConversionError",

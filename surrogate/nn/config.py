@@ -44,6 +44,9 @@ class ApproxConfig:
     skip_padding : bool
         False (default): padded lanes hold the quantised zero and pass through the multiplier, which may return other
         than 0 for it. True: the hardware skips padded lanes.
+    skip_inserted : bool
+        Of transposed convolutions. True (default): the hardware scatters inputs over outputs and multiplies no zeros.
+        False: it inserts zeros between and around the inputs, and multiplies these quantised zeros.
     arithmetic : {"auto", "int8", "float32", "float64"}
         Datatype of a surrogate's products; see `SurrogateEngine`.
 
@@ -60,6 +63,7 @@ class ApproxConfig:
     weight: QuantiserConfig = field(default_factory=lambda: QuantiserConfig(granularity="channel"))
     activation_operand: str = "a"
     skip_padding: bool = False
+    skip_inserted: bool = True
     arithmetic: str = "auto"
 
     def __post_init__(self) -> None:

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from surrogate.nn.config import ApproxConfig
-from surrogate.nn.conv import ApproxConv2d
+from surrogate.nn.conv import ApproxConv1d, ApproxConv2d, ApproxConv3d
+from surrogate.nn.conv_transpose import ApproxConvTranspose1d, ApproxConvTranspose2d, ApproxConvTranspose3d
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.layer import MODES, ApproxLayer
 from surrogate.nn.linear import ApproxLinear
@@ -21,8 +22,17 @@ from surrogate.nn.linear import ApproxLinear
 Configs = ApproxConfig | Mapping[str, ApproxConfig | None]
 Filter = Callable[[nn.Module, str], bool]
 
-_APPROXIMATE: dict[type[nn.Module], type[ApproxLayer]] = {nn.Linear: ApproxLinear, nn.Conv2d: ApproxConv2d}
+_APPROXIMATE: dict[type[nn.Module], type[ApproxLayer]] = {
+    nn.Linear: ApproxLinear,
+    nn.Conv1d: ApproxConv1d,
+    nn.Conv2d: ApproxConv2d,
+    nn.Conv3d: ApproxConv3d,
+    nn.ConvTranspose1d: ApproxConvTranspose1d,
+    nn.ConvTranspose2d: ApproxConvTranspose2d,
+    nn.ConvTranspose3d: ApproxConvTranspose3d,
+}
 _ACCURATE: dict[type[ApproxLayer], type[nn.Module]] = {new: old for old, new in _APPROXIMATE.items()}
+_KINDS = tuple(_APPROXIMATE)
 
 # These read the parameters of their linear layers and bypass their forward, at least in some modes.
 _OPAQUE = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
@@ -44,7 +54,8 @@ def approximate_(model: nn.Module, config: Configs, filter_fn: Filter | None = N
         ``"features.*"``, a regular expression such as ``"re:layer[12]\\..*"``, or ``"_default"``. Exact names come
         first, then patterns in their order, then the default. None, or no match, leaves a layer as it is.
     filter_fn : callable, optional
-        ``filter_fn(layer, name)`` selects the layers. By default every `torch.nn.Linear` and `torch.nn.Conv2d`.
+        ``filter_fn(layer, name)`` selects the layers. By default every layer of a supported type:
+        `torch.nn.Linear`, convolutions and transposed convolutions of one to three dimensions.
 
     Returns
     -------
@@ -61,7 +72,7 @@ def approximate_(model: nn.Module, config: Configs, filter_fn: Filter | None = N
     chosen: dict[str, tuple[nn.Module, ApproxConfig]] = {}
     used: set[str] = set()
     for name, layer in candidates:
-        selected = filter_fn(layer, name) if filter_fn is not None else isinstance(layer, nn.Linear | nn.Conv2d)
+        selected = filter_fn(layer, name) if filter_fn is not None else isinstance(layer, _KINDS)
         if not selected:
             continue
         pattern, wanted = _configuration(config, name)
@@ -234,7 +245,7 @@ def _input(batch: Any) -> Tensor:
 def _named_layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Yield modules without children, and linear and convolution layers, under every name that they have."""
     for name, module in model.named_modules(remove_duplicate=False):
-        if isinstance(module, nn.Linear | nn.Conv2d) or next(module.children(), None) is None:
+        if isinstance(module, _KINDS) or next(module.children(), None) is None:
             yield name, module
 
 

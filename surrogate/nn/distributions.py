@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multipliers.distributions import OperandDistributions
-from surrogate.nn.conv import ApproxConv2d
+from surrogate.nn.conv import ApproxConvolution
 from surrogate.nn.convert import Configs, approximate_, approximate_layers, calibrate, listed, mode, run_batches
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.layer import ApproxLayer
@@ -132,40 +132,34 @@ class _Counter:
 
     def observe(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         """Count the products of one call of the layer."""
-        config, convolution = self.layer.config, self.layer.convolution()
         x = inputs[0].detach()
-        if isinstance(layer, ApproxConv2d) and x.ndim == 3:
+        if isinstance(layer, ApproxConvolution) and x.ndim == layer.weight.ndim - 1:
             x = x[None]
         self.layer.check_input(x)
         wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
-        codes = self.layer.to_lanes(self.layer.activation_quantiser.integers(self.layer.expand(wide)))
-        n, height, width, channels = codes.shape
-        left, right, above, below = self.layer.padding_width()
+        codes = self.layer.activation_quantiser.integers(self.layer.expand(wide))
+        lanes = self.layer._indices(codes, skip=not self.padding)  # (images, height, width, lanes)
+        convolution = self.layer.convolution()
         taps_h, taps_w = (
-            _taps(size, before, after, *geometry)
-            for size, before, after, *geometry in zip(
-                (height, width),
-                (above, left),
-                (below, right),
-                convolution.kernel,
-                convolution.stride,
-                convolution.dilation,
-                strict=True,
+            _taps(*geometry)
+            for geometry in zip(
+                lanes.shape[1:3], convolution.kernel, convolution.stride, convolution.dilation, strict=True
             )
         )
-        weights = self.layer._weights().indices  # (out, kernel height, kernel width, in / groups)
-        outputs = weights.shape[0] // convolution.groups  # products of one activation at one kernel position
+        weights = self.layer._weights().indices  # (out, kernel height, kernel width, lanes / groups)
+        groups, size = convolution.groups, self.activations.size
+        outputs = weights.shape[0] // groups  # products of one activation at one kernel position
         uses = np.multiply.outer(taps_h.sum(axis=0), taps_w.sum(axis=0)) * outputs  # of each pixel
-        self.activations += _weighted_counts(codes - config.activation_format.minimum, uses, self.activations.size)
-        inside = np.multiply.outer(taps_h.sum(axis=1), taps_w.sum(axis=1))  # output pixels whose tap is no padding
-        if self.padding:
-            all_pixels = np.prod(convolution.output_size(height + above + below, width + left + right))
-            lanes = n * channels * outputs
-            zero = int(self.layer.activation_quantiser.zero_point[0]) - config.activation_format.minimum
-            self.activations[zero] += lanes * int((all_pixels - inside).sum())
-            inside = np.full_like(inside, all_pixels)
-        by_tap = weights.permute(1, 2, 0, 3)[None].reshape(1, *weights.shape[1:3], -1)
-        self.weights += _weighted_counts(by_tap, inside * n, self.weights.size)
+        # the index one past the values marks lanes that are no products
+        self.activations += _weighted_counts(lanes, uses, size + 1)[:size]
+        valid = (lanes != size).sum(dim=0).cpu().numpy()
+        inside = np.einsum("ih,jw,hwc->ijc", taps_h, taps_w, valid, optimize=True)  # products of a weight, by lane
+        by_group = (
+            weights.reshape(groups, outputs, *weights.shape[1:]).permute(2, 3, 0, 4, 1).flatten(2, 3)
+        )  # (h, w, lanes, out)
+        self.weights += _weighted_counts(
+            by_group.flatten(0, 1)[None], inside.reshape(-1, lanes.shape[3]), self.weights.size
+        )
 
     def distributions(self) -> OperandDistributions:
         """Return the counts by operand."""
@@ -175,13 +169,12 @@ class _Counter:
         return OperandDistributions(config.weight_format, config.activation_format, self.weights, self.activations)
 
 
-def _taps(size: int, before: int, after: int, kernel: int, stride: int, dilation: int) -> Counts:
+def _taps(size: int, kernel: int, stride: int, dilation: int) -> Counts:
     """Count, along one axis, how often kernel position ``i`` of an output pixel lies on input pixel ``j``: 0 or 1."""
-    n_outputs = (before + size + after - (kernel - 1) * dilation - 1) // stride + 1
+    n_outputs = (size - (kernel - 1) * dilation - 1) // stride + 1
     taps = np.zeros((kernel, size), np.int64)
     for i in range(kernel):
-        at = np.arange(n_outputs) * stride + i * dilation - before
-        taps[i, at[(at >= 0) & (at < size)]] = 1
+        taps[i, np.arange(n_outputs) * stride + i * dilation] = 1
     return taps
 
 

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from surrogate.nn.geometry import Convolution
+
+@dataclass(frozen=True)
+class AccurateConvolution:
+    """A convolution as torch describes it, of one to three dimensions; attributes as in `torch.nn.ConvTranspose2d`."""
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int = 1
+    transposed: bool = False
+    output_padding: tuple[int, ...] = (0,)
 
 
-def straight_through_product(x_hat: Tensor, w_hat: Tensor, y: Tensor, convolution: Convolution | None) -> Tensor:
+def straight_through_product(
+    x_hat: Tensor, w_hat: Tensor, y: Tensor, convolution: AccurateConvolution | None
+) -> Tensor:
     """Return a given output; differentiate as if it were the accurate product of the dequantised operands.
 
     Parameters
     ----------
     x_hat, w_hat : Tensor
         Dequantised activations and weights: ``(..., in_features)`` and ``(out_features, in_features)`` of a linear
-        layer, else padded ``(batch, channels, height, width)`` and ``(out_channels, channels / groups, *kernel)``.
+        layer, else ``(batch, channels, *size)`` and torch's ``weight`` of the convolution.
     y : Tensor
         The approximate output, without bias.
-    convolution : Convolution or None
-        Geometry; None for a linear layer.
+    convolution : AccurateConvolution or None
+        The accurate operation; None for a linear layer.
     """
     result: Tensor = _StraightThroughProduct.apply(x_hat, w_hat, y, convolution)  # type: ignore[no-untyped-call]
     return result
@@ -29,7 +42,7 @@ def straight_through_product(x_hat: Tensor, w_hat: Tensor, y: Tensor, convolutio
 
 class _StraightThroughProduct(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x_hat: Tensor, w_hat: Tensor, y: Tensor, convolution: Convolution | None) -> Tensor:
+    def forward(ctx: Any, x_hat: Tensor, w_hat: Tensor, y: Tensor, convolution: AccurateConvolution | None) -> Tensor:
         ctx.save_for_backward(x_hat, w_hat)
         ctx.convolution = convolution
         return y.view_as(y)
@@ -43,17 +56,17 @@ class _StraightThroughProduct(torch.autograd.Function):
             grad_x = gradient @ w_hat if need_x else None
             grad_w = gradient.reshape(-1, w_hat.shape[0]).T @ x_hat.reshape(-1, w_hat.shape[1]) if need_w else None
         else:
-            convolution: Convolution = ctx.convolution
+            convolution: AccurateConvolution = ctx.convolution
             grad_x, grad_w, _ = torch.ops.aten.convolution_backward(
                 gradient,
                 x_hat,
                 w_hat,
                 None,
                 convolution.stride,
-                (0, 0),
+                convolution.padding,
                 convolution.dilation,
-                False,
-                (0, 0),
+                convolution.transposed,
+                convolution.output_padding,
                 convolution.groups,
                 (need_x, need_w, False),
             )

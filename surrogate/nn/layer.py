@@ -12,7 +12,6 @@ through: the gradient of the accurate layer at the dequantised operands.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
@@ -20,12 +19,13 @@ import torch
 from torch import Tensor, nn
 
 from surrogate.nn.config import ApproxConfig
+from surrogate.nn.engine import Engine
 from surrogate.nn.errors import ConversionError
-from surrogate.nn.functional import straight_through_product
-from surrogate.nn.geometry import POINTWISE, Convolution
+from surrogate.nn.geometry import Convolution
 from surrogate.nn.quantise import Quantiser
+from surrogate.nn.simulate import SIMULATIONS, simulation_engine
 
-MODES = ("approximate", "calibrate", "float")
+MODES = ("approximate", "calibrate", "float", *SIMULATIONS)
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,9 @@ class _Weights:
     """Quantised weights and all that follows from them alone."""
 
     source: Tensor
-    indices: Tensor  # (out, height, width, in / groups)
+    scale: Tensor
+    engine: Engine
+    indices: Tensor  # (out, height, width, lanes), as the engine takes them
     prepared: Any
     sums: Tensor  # (out,), float64
 
@@ -47,19 +49,31 @@ class ApproxLayer(nn.Module, ABC):
         As given, backend settled.
     activation_quantiser, weight_quantiser : Quantiser
         Weights follow the current parameter; the range of activations is observed while training or calibrating.
-    mode : {"approximate", "calibrate", "float"}
-        ``"calibrate"`` observes ranges and computes like ``"float"``: accurately, without quantisation.
+    mode : {"approximate", "calibrate", "float", ...}
+        ``"approximate"`` computes as configured. ``"calibrate"`` observes ranges and computes like ``"float"``:
+        accurately, without quantisation. Others are those of `surrogate.nn.simulate`.
     """
 
     config: ApproxConfig
     weight: Tensor
     fingerprint: Tensor
+    channel_axis = 1
+    """Axis of the input's channels or features."""
+    adds_zeros = False
+    """Whether some lanes hold no input, but a zero."""
+    skips_zeros = False
+    """Whether such lanes are skipped; else they hold the quantised zero."""
+
+    def __init__(self, *args: Any, config: ApproxConfig, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.attach(config)
 
     def attach(self, config: ApproxConfig) -> Self:
         """Give a torch layer, whose class has been changed to this one, its approximate parts."""
         self.config = config.resolved()
         device = self.weight.device
-        channels = self.weight.shape[0] if config.weight.granularity == "channel" else 1
+        kernel = self.kernel(self.weight)
+        channels = kernel.shape[0] if config.weight.granularity == "channel" else 1
         self.activation_quantiser = Quantiser(config.activation, config.activation_format)
         self.weight_quantiser = Quantiser(config.weight, config.weight_format, channels)
         self.engine = self.config.engine()
@@ -68,7 +82,8 @@ class ApproxLayer(nn.Module, ABC):
         for part in (self.activation_quantiser, self.weight_quantiser, self.engine):
             part.to(device)
         self.fingerprint = self.fingerprint.to(device)
-        self.weight_quantiser.observe(self.weight)
+        self.weight_quantiser.observe(kernel)
+        self._simulators: dict[str, Engine] = {}
         self.mode = "approximate"
         self._cache: _Weights | None = None
         self.train(self.training)
@@ -76,9 +91,30 @@ class ApproxLayer(nn.Module, ABC):
 
     def detach_(self) -> Self:
         """Remove the approximate parts; the inverse of `attach`."""
-        for name in ("activation_quantiser", "weight_quantiser", "engine", "fingerprint", "config", "mode", "_cache"):
+        parts = ("activation_quantiser", "weight_quantiser", "engine", "fingerprint", "config", "_cache")
+        for name in (*parts, "_simulators", "_mode"):
             delattr(self, name)
         return self
+
+    @property
+    def mode(self) -> str:
+        """What the layer computes."""
+        return self._mode
+
+    @mode.setter
+    def mode(self, name: str) -> None:
+        if name not in MODES:
+            raise ConversionError(f"mode must be one of {MODES}, got {name!r}")
+        if name in SIMULATIONS and name not in self._simulators:
+            self._simulators[name] = simulation_engine(self.config, name)
+        self._mode = name
+
+    @property
+    def running(self) -> Engine:
+        """The engine of the mode."""
+        if self.mode not in SIMULATIONS:
+            return self.engine
+        return self._simulators[self.mode].to(self.weight.device)
 
     @property
     def exact(self) -> bool:
@@ -92,27 +128,35 @@ class ApproxLayer(nn.Module, ABC):
 
     @abstractmethod
     def convolution(self) -> Convolution:
-        """Geometry of the sums."""
+        """Geometry of the engine's sums."""
 
     @abstractmethod
-    def accurate(self, x: Tensor) -> Tensor:
-        """Compute the accurate float layer."""
+    def arrange(self, x: Tensor, zero: Tensor) -> Tensor:
+        """Lay activations out as the engine takes them, with ``zero`` in added lanes and of its datatype."""
 
     @abstractmethod
-    def to_lanes(self, x: Tensor) -> Tensor:
-        """Bring activations to ``(batch, height, width, channels)``, unpadded."""
+    def arrange_weights(self, w: Tensor) -> Tensor:
+        """Lay weights, as `kernel` returns them, out as the engine takes them."""
 
     @abstractmethod
     def from_sums(self, y: Tensor, like: Tensor) -> Tensor:
-        """Bring ``(batch, height, width, channels)`` to the layer's output shape."""
+        """Bring the engine's sums to the layer's output shape, for an input of the shape of ``like``."""
 
-    def padding_width(self) -> tuple[int, int, int, int]:
-        """Lanes of zeros to add left, right, above and below."""
-        return (0, 0, 0, 0)
+    @abstractmethod
+    def differentiable(self, x_hat: Tensor, w_hat: Tensor, y: Tensor) -> Tensor:
+        """Return ``y`` with the gradient of the accurate product of the dequantised input and `kernel`."""
+
+    def kernel(self, weight: Tensor) -> Tensor:
+        """Bring weights to shape ``(out_channels, in_channels / groups, ...)``."""
+        return weight
 
     def expand(self, x: Tensor) -> Tensor:
         """Pad with values of the input itself (reflect, replicate, circular), where the layer is told to."""
         return x
+
+    def accurate(self, x: Tensor) -> Tensor:
+        """Compute the accurate float layer."""
+        return cast(Tensor, super().forward(x))
 
     @abstractmethod
     def check_input(self, x: Tensor) -> None:
@@ -126,7 +170,7 @@ class ApproxLayer(nn.Module, ABC):
         if self.mode == "calibrate":
             self.activation_quantiser.observe(x, "extend")
             return self.accurate(x)
-        if self.training:
+        if self.training and x.numel() > 0:
             self.activation_quantiser.observe(x, "average")
         wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
         with torch.autocast(x.device.type, enabled=False):
@@ -136,18 +180,19 @@ class ApproxLayer(nn.Module, ABC):
                 y = self._rescaled(self.activation_quantiser.integers(self.expand(wide)))
             bias = cast(Tensor | None, self.bias)
             if bias is not None:
-                y = y + (bias if self.convolution() is POINTWISE else bias[:, None, None]).to(y.dtype)
+                y = y + self._per_channel(bias).to(y.dtype)
         return y.to(x.dtype)
 
     def _differentiable(self, x: Tensor) -> Tensor:
         """Output without bias, with straight-through gradients."""
         x_hat, codes = self.activation_quantiser(x)
         y = self._rescaled(codes)
-        w_hat, _ = self.weight_quantiser(self.weight.to(x.dtype))
-        convolution = self.convolution()
-        if convolution is POINTWISE:
-            return straight_through_product(x_hat, w_hat, y, None)
-        return straight_through_product(nn.functional.pad(x_hat, self.padding_width()), w_hat, y, convolution)
+        w_hat, _ = self.weight_quantiser(self.kernel(self.weight.to(x.dtype)))
+        return self.differentiable(x_hat, w_hat, y)
+
+    def _per_channel(self, values: Tensor) -> Tensor:
+        """Shape one value per output channel to broadcast along the output."""
+        return values.reshape(-1, *(1,) * (self.weight.ndim - 2))
 
     @torch.no_grad()
     def accumulate(self, x: Tensor) -> Tensor:
@@ -158,11 +203,11 @@ class ApproxLayer(nn.Module, ABC):
         ConversionError
             If the layer runs a surrogate of float factors, whose sums are not integers.
         """
-        if not getattr(self.engine, "integer", True):
+        if not getattr(self.running, "integer", True):
             raise ConversionError("this layer runs a surrogate of float factors; its sums are not integers")
         self.check_input(x)
         codes = self.activation_quantiser.integers(self.expand(x))
-        sums = self.engine.sums(self._indices(codes), self._weights().prepared, self.convolution())
+        sums = self.running.sums(self._indices(codes), self._weights().prepared, self.convolution())
         return self.from_sums(sums.to(torch.int64), codes)
 
     @torch.no_grad()
@@ -172,70 +217,74 @@ class ApproxLayer(nn.Module, ABC):
         The comparison reads the weights once; a version counter would miss changes made through ``.data``.
         """
         cached = self._cache
-        weight = self.weight.detach()
+        weight, engine = self.weight.detach(), self.running
         if (
             cached is not None
+            and cached.engine is engine
             and cached.source.device == weight.device
             and cached.source.dtype == weight.dtype
             and torch.equal(cached.source, weight)
+            and torch.equal(cached.scale, self.weight_quantiser.scale)  # which may be learned
         ):
             return cached
-        self.weight_quantiser.observe(weight)
-        codes = self.weight_quantiser.integers(weight.float() if weight.dtype != torch.float64 else weight)
-        if codes.ndim == 2:
-            codes = codes[:, :, None, None]
-        lanes = codes.permute(0, 2, 3, 1).contiguous()
+        kernel = self.kernel(weight)
+        self.weight_quantiser.observe(kernel)
+        codes = self.weight_quantiser.integers(kernel.float() if kernel.dtype != torch.float64 else kernel)
+        lanes = self.arrange_weights(codes)
         indices = lanes.to(torch.int64) - self.config.weight_format.minimum
-        prepared = self.engine.prepare(indices, self.convolution().groups)
+        prepared = engine.prepare(indices, self.convolution().groups)
         sums = lanes.double().flatten(1).sum(dim=1)
-        self._cache = _Weights(weight.clone(), indices, prepared, sums)
+        self._cache = _Weights(
+            weight.clone(), self.weight_quantiser.scale.detach().clone(), engine, indices, prepared, sums
+        )
         return self._cache
 
-    def _indices(self, codes: Tensor) -> Tensor:
-        """Index activations in channels-last layout, padded with the quantised zero or with skipped lanes."""
+    def _indices(self, codes: Tensor, skip: bool | None = None) -> Tensor:
+        """Index activations as the engine takes them; ``skip`` overrides whether added lanes are skipped."""
         fmt = self.config.activation_format
         shifted = codes - fmt.minimum if fmt.minimum else codes
-        lanes = self.to_lanes(shifted).to(torch.int32, memory_format=torch.contiguous_format)
-        if any(self.padding_width()):
-            skipped = torch.full_like(self.activation_quantiser.zero_point, fmt.size)
-            zero = skipped if self.config.skip_padding else self.activation_quantiser.zero_point - fmt.minimum
-            lanes = pad_lanes(lanes, self.padding_width(), zero)
-        return lanes
+        zero = self.activation_quantiser.zero_point - fmt.minimum
+        if self.skips_zeros if skip is None else skip:
+            zero = torch.full_like(zero, fmt.size)
+        return self.arrange(shifted, zero)
 
     @torch.no_grad()
     def _rescaled(self, codes: Tensor) -> Tensor:
         """Sum products and apply scales and zero points: the layer's output without bias."""
         weights, convolution = self._weights(), self.convolution()
-        sums = self.engine.sums(self._indices(codes), weights.prepared, convolution)
+        sums = self.running.sums(self._indices(codes), weights.prepared, convolution)
         activation, weight = self.activation_quantiser, self.weight_quantiser
         if not (activation.centred and weight.centred):
             sums = sums.double() + self._corrections(codes, weights, convolution)
         # every engine's sums are the same integers, rounded once to the output's datatype
         y = self.from_sums(sums, codes).to(codes.dtype)
         scale = activation.scale.to(codes.dtype) * weight.scale.to(codes.dtype)
-        return y.mul_(scale if convolution is POINTWISE else scale[:, None, None])
+        return y.mul_(self._per_channel(scale))
 
     def _corrections(self, codes: Tensor, weights: _Weights, convolution: Convolution) -> Tensor:
         """``-Zx sum wq - Zw sum xq + N Zx Zw`` over the lanes that are not skipped, float64 (exact: whole numbers)."""
         zx = self.activation_quantiser.zero_point.double()
         zw = self.weight_quantiser.zero_point.double().expand(len(weights.sums))
-        lanes, nothing = self.to_lanes(codes), torch.zeros_like(zx)
+        nothing = torch.zeros_like(zx)
         groups = convolution.groups
         weight_sums = weights.sums
-        if self.config.skip_padding and any(self.padding_width()):
-            valid = pad_lanes(torch.ones_like(lanes[:1], dtype=torch.float64), self.padding_width(), nothing)
+        if self.skips_zeros and self.adds_zeros:
+            valid = self.arrange(codes.new_ones((1, *codes.shape[1:])), nothing)
             w = (weights.indices + self.config.weight_format.minimum).double().permute(0, 3, 1, 2)
             weight_sums = torch.conv2d(
                 valid.permute(0, 3, 1, 2), w, None, convolution.stride, 0, convolution.dilation, groups
             ).permute(0, 2, 3, 1)
+            if len(valid) > 1:  # several images of one input
+                weight_sums = weight_sums.repeat(len(codes), 1, 1, 1)
         correction = -zx * weight_sums
         if self.weight_quantiser.centred:
             return correction
-        by_group = torch.stack([part.sum(dim=3, dtype=torch.float64) for part in lanes.chunk(groups, dim=3)], dim=3)
-        centred = by_group - lanes.shape[3] // groups * zx  # a padded lane adds Zx - Zx = 0
-        patches = convolution.patches(pad_lanes(centred, self.padding_width(), nothing))
-        activation_sums = patches.sum(dim=(3, 4)).repeat_interleave(len(weights.sums) // groups, dim=3)
-        return correction - zw * activation_sums
+        axis = self.channel_axis
+        parts = [part.sum(dim=axis, dtype=torch.float64) for part in codes.chunk(groups, dim=axis)]
+        centred = torch.stack(parts, dim=axis) - codes.shape[axis] // groups * zx  # an added lane adds Zx - Zx = 0
+        sums = convolution.patches(self.arrange(centred, nothing)).sum(dim=(3, 4))
+        by_group = sums.reshape(*sums.shape[:3], groups, sums.shape[3] // groups).sum(dim=4)
+        return correction - zw * by_group.repeat_interleave(len(weights.sums) // groups, dim=3)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the cache of transformed weights out of copies and pickles."""
@@ -256,14 +305,3 @@ class ApproxLayer(nn.Module, ABC):
         backend = self.config.backend if self.config.backend == "table" else f"{kind} surrogate"
         state = "" if self.calibrated else ", not calibrated"
         return f"{super().extra_repr()}, multiplier={self.config.name}, by {backend}{state}"
-
-
-def pad_lanes(lanes: Tensor, width: Sequence[int], value: Tensor) -> Tensor:
-    """Pad height and width of a channels-last tensor with one value."""
-    left, right, above, below = width
-    n, h, w, c = lanes.shape
-    padded = lanes.new_empty((n, h + above + below, w + left + right, c))
-    for border in (padded[:, :above], padded[:, above + h :], padded[:, :, :left], padded[:, :, left + w :]):
-        border.copy_(value.expand_as(border))
-    padded[:, above : above + h, left : left + w] = lanes
-    return padded

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+import torch
 from torch import Tensor, nn
 
-from surrogate.nn.config import ApproxConfig
 from surrogate.nn.errors import ConversionError
+from surrogate.nn.functional import straight_through_product
 from surrogate.nn.geometry import POINTWISE, Convolution
 from surrogate.nn.layer import ApproxLayer
 
@@ -23,26 +22,11 @@ class ApproxLinear(ApproxLayer, nn.Linear):
         What to simulate.
     """
 
-    def __init__(
-        self,
-        in_features: int,
-        out_features: int,
-        bias: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-        *,
-        config: ApproxConfig,
-    ) -> None:
-        nn.Linear.__init__(self, in_features, out_features, bias, device, dtype)
-        self.attach(config)
+    channel_axis = -1
 
     def convolution(self) -> Convolution:
         """Geometry: single pixels."""
         return POINTWISE
-
-    def accurate(self, x: Tensor) -> Tensor:
-        """Compute `torch.nn.Linear`."""
-        return nn.Linear.forward(self, x)
 
     def check_input(self, x: Tensor) -> None:
         """Raise unless ``x`` is ``(..., in_features)`` of floats."""
@@ -51,10 +35,18 @@ class ApproxLinear(ApproxLayer, nn.Linear):
                 f"expected a float tensor of shape (..., {self.in_features}), got {x.dtype} {tuple(x.shape)}"
             )
 
-    def to_lanes(self, x: Tensor) -> Tensor:
+    def arrange(self, x: Tensor, zero: Tensor) -> Tensor:
         """Bring ``(..., features)`` to ``(rows, 1, 1, features)``."""
-        return x.reshape(-1, 1, 1, x.shape[-1])
+        return x.reshape(-1, 1, 1, x.shape[-1]).to(zero.dtype, memory_format=torch.contiguous_format)
+
+    def arrange_weights(self, w: Tensor) -> Tensor:
+        """Bring ``(out_features, in_features)`` to ``(out_features, 1, 1, in_features)``."""
+        return w[:, None, None]
 
     def from_sums(self, y: Tensor, like: Tensor) -> Tensor:
         """Restore the leading dimensions."""
         return y.reshape(*like.shape[:-1], y.shape[-1])
+
+    def differentiable(self, x_hat: Tensor, w_hat: Tensor, y: Tensor) -> Tensor:
+        """Return ``y`` with the gradient of the accurate product."""
+        return straight_through_product(x_hat, w_hat, y, None)

@@ -139,7 +139,11 @@ class Subclass(nn.Linear):
 @pytest.mark.parametrize(
     ("model", "filter_fn", "message"),
     [
-        (nn.Sequential(nn.Conv1d(1, 1, 1)), lambda *_: True, "layer '0' is a Conv1d; supported are Linear, Conv2d"),
+        (
+            nn.Sequential(nn.Bilinear(1, 1, 1)),
+            lambda *_: True,
+            "layer '0' is a Bilinear; supported are Linear, Conv1d, Conv2d, Conv3d, ConvTranspose1d",
+        ),
         (nn.Sequential(Subclass(2, 2)), None, "layer '0' is a Subclass"),
         (nn.Sequential(nn.LazyLinear(2)), None, "layer '0' is a LazyLinear"),
         (nn.ModuleDict({"attention": nn.MultiheadAttention(4, 2)}), None, "attention.out_proj"),

@@ -36,7 +36,7 @@ def products_of_a_layer(layer, x, padding):
     if isinstance(layer, nn.Linear):
         rows = xq.reshape(-1, xq.shape[-1])
         return [(int(i), int(w)) for row in rows for weights in wq for i, w in zip(row, weights, strict=True)]
-    left, right, above, below = layer.padding_width()
+    (above, left), (below, right) = layer.layout().before, layer.layout().after
     zero = int(quantise.zero_point[0])
     n, channels, height, width = xq.shape
     padded = np.full((n, channels, height + above + below, width + left + right), zero)

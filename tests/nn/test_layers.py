@@ -7,7 +7,7 @@ from torch import nn
 
 import multipliers
 import surrogate
-from multipliers import OperandFormat, TableMultiplier
+from multipliers import TableMultiplier
 from surrogate.nn import (
     ApproxConfig,
     ApproxConv2d,
@@ -17,44 +17,7 @@ from surrogate.nn import (
     QuantiserConfig,
     calibrate,
 )
-
-
-def asymmetric_table(a, b, seed=0):
-    """Full of noise, not commutative, f(0, 0) != 0, of low enough rank for an exact surrogate."""
-    generator = np.random.default_rng(seed)
-    a, b = OperandFormat.parse(a), OperandFormat.parse(b)
-    table = a.values()[:, None] * b.values()[None, :]
-    for _ in range(3):
-        table = table + np.outer(generator.integers(-3, 4, a.size), generator.integers(-3, 4, b.size))
-    table[-a.minimum, -b.minimum] += 5
-    assert table[-a.minimum, -b.minimum] != 0
-    return TableMultiplier(table, a, b, name=f"random{a}x{b}")
-
-
-def configurations(multiplier, **options):
-    model = surrogate.discover(multiplier)
-    assert model.is_exact
-    yield ApproxConfig(multiplier=multiplier, backend="table", **options)
-    yield ApproxConfig(surrogate=model, **options)
-    yield ApproxConfig(surrogate=model, arithmetic="float32", **options)
-
-
-def check_against_oracle(layers, oracle, x, pad, skip=None):
-    """Sums equal as integers, outputs equal to the digit between layers and close to the oracle."""
-    first = None
-    for layer in layers:
-        calibrate(layer, [torch.from_numpy(x)])
-        layer.eval()
-        multiplier = layer.config.multiplier or layer.config.surrogate
-        table = multiplier(multiplier.a.values()[:, None], multiplier.b.values()[None, :])
-        sums, outputs = oracle.convolution(x, layer, table, multiplier.a.minimum, multiplier.b.minimum, pad, skip)
-        with torch.no_grad():
-            y = layer(torch.from_numpy(x))
-        np.testing.assert_array_equal(layer.accumulate(torch.from_numpy(x)).numpy().reshape(sums.shape), sums)
-        scale = max(1.0, float(np.abs(outputs).max()))
-        np.testing.assert_allclose(y.numpy().reshape(sums.shape), outputs, rtol=1e-5, atol=1e-5 * scale)
-        first = y if first is None else first
-        assert torch.equal(y, first)  # to the digit, whatever the engine
+from tests.nn.conftest import FORMATS, asymmetric_table, check_against_oracle, configurations, image
 
 
 def conv_layers(multiplier, *args, seed=3, config=None, **kwargs):
@@ -67,12 +30,6 @@ def zeros_pad(*width):
     left, right, above, below = width
     return lambda x: np.pad(x, ((0, 0), (0, 0), (above, below), (left, right)))
 
-
-def image(*shape, seed=5):
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
-
-
-FORMATS = [("8s", "8s"), ("8u", "8u"), ("8u", "4u"), ("7u", "7u"), ("8u", "8s"), ("6s", "5u")]
 
 CONVOLUTIONS = {
     "plain": ((3, 4, 3), {}, (0, 0, 0, 0)),
