@@ -126,6 +126,12 @@ class ApproxLayer(nn.Module, ABC):
         """Whether a range of activations has been observed."""
         return self.activation_quantiser.calibrated
 
+    def reset(self) -> None:
+        """Forget the observed range of activations; a learned scale of weights starts anew, from these as they are."""
+        self.activation_quantiser.reset()
+        self.weight_quantiser.reset()
+        self.weight_quantiser.observe(self.kernel(self.weight))
+
     @abstractmethod
     def convolution(self) -> Convolution:
         """Geometry of the engine's sums."""
@@ -174,7 +180,8 @@ class ApproxLayer(nn.Module, ABC):
             self.activation_quantiser.observe(x, "average")
         wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
         with torch.autocast(x.device.type, enabled=False):
-            if torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad):
+            learned = (x, self.weight, self.activation_quantiser.scale, self.weight_quantiser.scale)
+            if torch.is_grad_enabled() and any(part.requires_grad for part in learned):
                 y = self._differentiable(self.expand(wide))
             else:
                 y = self._rescaled(self.activation_quantiser.integers(self.expand(wide)))

@@ -144,3 +144,25 @@ def test_casting_a_model_leaves_learned_steps_in_float32():
     assert layer.weight.dtype == torch.float16
     assert torch.equal(layer.activation_quantiser.scale, before)
     assert isinstance(layer.activation_quantiser.scale, nn.Parameter)
+
+
+def test_steps_alone_can_be_learned():
+    layer = ApproxLinear(6, 2, config=ApproxConfig(multiplier="exact8s", activation=LEARNED))
+    calibrate(layer, [torch.rand(8, 6)])
+    layer.weight.requires_grad_(False)
+    layer(torch.rand(8, 6)).sum().backward()
+    assert layer.activation_quantiser.scale.grad.abs().item() > 0
+
+
+def test_calibration_sets_the_steps_of_weights_that_changed():
+    weight = QuantiserConfig(learned_step=True)
+    layer = ApproxLinear(6, 2, config=ApproxConfig(multiplier="exact8s", weight=weight))
+    before = layer.weight_quantiser.scale.item()
+    with torch.no_grad():
+        layer.weight.mul_(4)
+    calibrate(layer, [torch.rand(8, 6)])
+    assert layer.weight_quantiser.scale.item() == pytest.approx(4 * before)
+    restored = ApproxLinear(6, 2, config=ApproxConfig(multiplier="exact8s", weight=weight))
+    restored.load_state_dict(layer.state_dict())
+    x = torch.rand(3, 6)
+    assert torch.equal(restored.eval()(x), layer.eval()(x))
