@@ -13,6 +13,7 @@ torch.Size([5, 4])
 ('0',)
 """
 
+from surrogate.nn.batch_norm import fold_batch_norm_
 from surrogate.nn.config import ApproxConfig
 from surrogate.nn.conv import ApproxConv1d, ApproxConv2d, ApproxConv3d
 from surrogate.nn.conv_transpose import ApproxConvTranspose1d, ApproxConvTranspose2d, ApproxConvTranspose3d
@@ -22,6 +23,7 @@ from surrogate.nn.distributions import from_model
 from surrogate.nn.errors import ConversionError, NotCalibratedError, QuantisationError
 from surrogate.nn.layer import ApproxLayer
 from surrogate.nn.linear import ApproxLinear
+from surrogate.nn.matmul import ApproxMatmul, approximate_matmul
 from surrogate.nn.per_layer import LayerFit, PerLayer, discover_per_layer
 from surrogate.nn.quantise import Quantiser, QuantiserConfig
 
@@ -35,6 +37,7 @@ __all__ = [
     "ApproxConvTranspose3d",
     "ApproxLayer",
     "ApproxLinear",
+    "ApproxMatmul",
     "ConversionError",
     "LayerFit",
     "NotCalibratedError",
@@ -44,8 +47,10 @@ __all__ = [
     "QuantiserConfig",
     "approximate_",
     "approximate_layers",
+    "approximate_matmul",
     "calibrate",
     "discover_per_layer",
+    "fold_batch_norm_",
     "from_model",
     "measure_costs",
     "mode",

@@ -18,6 +18,7 @@ from surrogate.nn.conv_transpose import ApproxConvTranspose1d, ApproxConvTranspo
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.layer import MODES, ApproxLayer
 from surrogate.nn.linear import ApproxLinear
+from surrogate.nn.matmul import MATMUL_MODES, ApproxMatmul
 
 Configs = ApproxConfig | Mapping[str, ApproxConfig | None]
 Filter = Callable[[nn.Module, str], bool]
@@ -138,6 +139,13 @@ def approximate_layers(model: nn.Module) -> Iterator[tuple[str, ApproxLayer]]:
             yield name, layer
 
 
+def _operations(model: nn.Module) -> Iterator[tuple[str, ApproxLayer | ApproxMatmul]]:
+    """Yield all that observes ranges: approximate layers, and products of two activations."""
+    for name, module in model.named_modules():
+        if isinstance(module, ApproxLayer | ApproxMatmul):
+            yield name, module
+
+
 @contextmanager
 def mode(model: nn.Module, name: str) -> Iterator[None]:
     """Run a model's approximate layers in another mode within the block.
@@ -146,12 +154,20 @@ def mode(model: nn.Module, name: str) -> Iterator[None]:
     ----------
     model : nn.Module
         The model.
-    name : {"approximate", "float", "calibrate"}
-        See `ApproxLayer`.
+    name : {"approximate", "float", "calibrate", ...}
+        See `ApproxLayer`, and `surrogate.nn.simulate` for the others: ``"quantised"``, ``"exact"``, ``"surrogate"``,
+        ``"table"``, ``"linear"``, ``"noise"``, ``"relative"``.
+
+    Raises
+    ------
+    ConversionError
+        If there is no such mode, or a layer's configuration lacks what it needs. Modes are then as before.
     """
     if name not in MODES:
         raise ConversionError(f"mode must be one of {MODES}, got {name!r}")
-    layers = [layer for _, layer in approximate_layers(model)]
+    layers = [layer for _, layer in _operations(model)]
+    if name not in MATMUL_MODES and any(isinstance(layer, ApproxMatmul) for layer in layers):
+        raise ConversionError(f"a product of two activations has no mode {name!r}, only {MATMUL_MODES}")
     before = [layer.mode for layer in layers]
     try:
         for layer in layers:
@@ -172,8 +188,8 @@ def calibrate(
 ) -> None:
     """Learn the ranges of all activations from representative batches.
 
-    The model runs in evaluation mode with accurate float layers; each approximate layer observes the smallest and
-    largest activation over all batches. Earlier ranges are forgotten.
+    The model runs in evaluation mode with accurate float layers; each approximate layer observes its activations over
+    all batches, and sets their range as `QuantiserConfig.observer` says. Earlier ranges are forgotten.
 
     Parameters
     ----------
@@ -191,12 +207,12 @@ def calibrate(
     ConversionError
         If the model has no approximate layer, there is no batch, or a layer was never reached.
     """
-    layers = list(approximate_layers(model))
+    layers = list(_operations(model))
     if not layers:
         raise ConversionError("the model has no approximate layer; call approximate_(model, config) first")
     with mode(model, "calibrate"):
         for _, layer in layers:
-            layer.activation_quantiser.reset()
+            layer.reset()
         count = run_batches(model, batches, forward, progress)
     if count == 0:
         raise ConversionError("calibrate needs at least one batch")

@@ -1,0 +1,149 @@
+"""Products of two activations against a loop over every entry, and their gradients."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from surrogate.nn import (
+    ApproxConfig,
+    ApproxMatmul,
+    ConversionError,
+    NotCalibratedError,
+    QuantiserConfig,
+    calibrate,
+    mode,
+)
+from tests.nn.conftest import asymmetric_table, configurations, image
+
+SHAPES = {
+    "matrices": ((3, 5), (5, 4)),
+    "bmm": ((3, 2, 5), (3, 5, 4)),
+    "attention": ((2, 3, 4, 5), (2, 3, 5, 4)),
+    "many groups": ((6, 1, 3), (6, 3, 2)),
+    "one second matrix": ((2, 3, 4, 5), (5, 2)),
+    "one first matrix": ((4, 5), (3, 5, 2)),
+    "broadcast": ((2, 1, 3, 4), (3, 4, 2)),
+    "vectors": ((5,), (5,)),
+    "vector and batch": ((5,), (2, 5, 3)),
+    "matrix and vector": ((2, 3, 5), (5,)),
+}
+
+
+def operands(shapes):
+    return torch.from_numpy(image(*shapes[0], seed=1) + 0.3), torch.from_numpy(image(*shapes[1], seed=2) - 0.2)
+
+
+def calibrated(config, x, y):
+    product = ApproxMatmul(config)
+    calibrate(product, [x], forward=lambda p, first: p(first, y))
+    return product.eval()
+
+
+def expected_product(product, table, x, y):
+    """Integers by quantisation in NumPy, products from the table one by one, sums by ``matmul``'s own broadcasting."""
+    first, second = product.activation_quantiser, product.second_quantiser
+
+    def codes(v, quantiser):
+        scale = np.float32(quantiser.scale[0])
+        q = np.rint(v.numpy() / scale) + int(quantiser.zero_point[0])
+        return np.clip(q, quantiser.low, quantiser.high).astype(int), float(scale), int(quantiser.zero_point[0])
+
+    (xq, sx, zx), (yq, sy, zy) = codes(x, first), codes(y, second)
+    swapped = product.config.activation_operand == "b"
+
+    def dot(row, column):
+        pairs = zip(row.tolist(), column.tolist(), strict=True)
+        total = 0
+        for a, b in pairs:
+            f = int(table(b, a)) if swapped else int(table(a, b))
+            total += f - zx * b - zy * a + zx * zy
+        return sx * sy * total
+
+    return np.vectorize(dot, signature="(k),(k)->()")(
+        xq if x.ndim == 1 else xq[..., :, None, :] if y.ndim > 1 else xq,
+        yq if y.ndim == 1 else (yq.swapaxes(-1, -2) if x.ndim == 1 else yq.swapaxes(-1, -2)[..., None, :, :]),
+    )
+
+
+@pytest.mark.parametrize("case", SHAPES)
+@pytest.mark.parametrize("role", ["a", "b"])
+def test_products_equal_a_loop_over_every_entry(case, role):
+    x, y = operands(SHAPES[case])
+    table, found = asymmetric_table("7u", "6u"), []
+    for config in configurations(table, activation_operand=role):
+        product = calibrated(config, x, y)
+        assert product.activation_quantiser.zero_point.all()
+        z = product(x, y)
+        assert z.shape == torch.matmul(x, y).shape
+        np.testing.assert_allclose(z, expected_product(product, table, x, y), rtol=1e-5, atol=1e-4)
+        found.append(z)
+    assert all(torch.equal(z, found[0]) for z in found)  # to the digit, whatever the engine
+
+
+@pytest.mark.parametrize("case", SHAPES)
+def test_gradients_are_those_of_the_accurate_product_of_dequantised_operands(case):
+    x, y = operands(SHAPES[case])
+    product = calibrated(ApproxConfig(multiplier="exact8s"), x, y)
+    x.requires_grad_()
+    y.requires_grad_()
+    z = product(x, y)
+    direction = torch.randn(z.shape, generator=torch.Generator().manual_seed(3))
+    found = torch.autograd.grad((z * direction).sum(), [x, y])
+    x_hat, y_hat = product.activation_quantiser(x)[0], product.second_quantiser(y)[0]
+    accurate = torch.matmul(x_hat, y_hat)
+    torch.testing.assert_close(z, accurate, rtol=1e-5, atol=1e-5)
+    for one, other in zip(found, torch.autograd.grad((accurate * direction).sum(), [x, y]), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+        assert one.abs().sum() > 0
+
+
+class Attention(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.scores, self.mixed = ApproxMatmul(config), ApproxMatmul(config)
+
+    def forward(self, x):
+        return self.mixed(self.scores(x, x.mT).softmax(dim=-1), x)
+
+
+def test_a_model_is_calibrated_saved_copied_and_switched():
+    config = ApproxConfig(multiplier="bam8u_h1v5", weight=QuantiserConfig(granularity="channel"))
+    model, x = Attention(config).eval(), torch.randn(2, 5, 8, generator=torch.Generator().manual_seed(0))
+    assert "not calibrated" in repr(model)
+    with pytest.raises(NotCalibratedError):
+        model(x)
+    calibrate(model, [x])
+    z = model(x)
+    with mode(model, "float"):
+        accurate = model(x)
+        torch.testing.assert_close(accurate, (x @ x.mT).softmax(dim=-1) @ x)
+    assert not torch.equal(z, accurate)
+    assert torch.equal(copy.deepcopy(model)(x), z)
+    other = Attention(config).eval()
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(other(x), z)
+    with pytest.raises(ConversionError, match="saved for another multiplier than 'exact8u'"):
+        Attention(ApproxConfig(multiplier="exact8u")).load_state_dict(model.state_dict())
+    before = model.scores.second_quantiser.maximum.clone()
+    model.train()(3 * x)
+    assert model.scores.second_quantiser.maximum > before
+    assert model.half().eval()(x.half()).dtype == torch.float16
+
+
+def test_bad_and_empty_operands():
+    product = calibrated(ApproxConfig(multiplier="exact8s"), torch.ones(2, 3), torch.ones(3, 2))
+    assert product(torch.ones(0, 3), torch.ones(3, 2)).shape == (0, 2)
+    assert product(torch.ones(0, 2, 3), torch.ones(0, 3, 4)).shape == (0, 2, 4)
+    assert torch.equal(product(torch.ones(2, 0), torch.ones(0, 4)), torch.zeros(2, 4))
+    with pytest.raises(ConversionError, match=r"shapes \(2, 3\) and \(2, 3\) cannot be multiplied"):
+        product(torch.ones(2, 3), torch.ones(2, 3))
+    with pytest.raises(ConversionError, match=r"two float tensors of one datatype, got torch.float32 and torch.int64"):
+        product(torch.ones(2, 3), torch.ones(3, 2, dtype=torch.int64))
+    with (
+        pytest.raises(ConversionError, match="activations has no mode 'noise'"),
+        mode(product, "noise"),
+    ):
+        pass
