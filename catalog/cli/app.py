@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from catalog.cli import characterise, costs, demo, discover, entries, export, recipe, show, sweep
+from catalog.cli import characterise, costs, demo, discover, doctor, entries, export, recipe, show, sweep
 from catalog.cli.errors import Commands
 from multipliers.release import release
 
@@ -45,6 +45,7 @@ app.command()(characterise.characterise)
 app.command()(discover.discover)
 app.command()(sweep.sweep)
 app.command()(costs.costs)
+app.command()(doctor.doctor)
 app.command()(recipe.recipe)
 app.command()(show.show)
 app.command()(export.export)

@@ -18,7 +18,7 @@ from surrogate.errors import ExactnessError
 from surrogate.nn.engine import Engine
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.geometry import Convolution
-from surrogate.nn.native import NativeTable, NativeWeights
+from surrogate.nn.native import NativeTable, NativeWeights, active_kernel
 
 _BLOCK_ENTRIES = 1 << 18  # entries of a specialised table: fits the second-level cache
 _BLOCK_CHANNELS = 64  # output channels of a specialised table
@@ -62,6 +62,7 @@ class TableEngine(Engine):
                 f"{multiplier.name} has products of magnitude {self.largest}, beyond 2**53: no float64 sum holds them"
             )
         self.register_buffer("table", table)
+        self._compiled = NativeTable.holds(table)
         self._native_table: NativeTable | None = None
 
     @property
@@ -78,8 +79,8 @@ class TableEngine(Engine):
 
     def _native(self) -> NativeTable | None:
         """Return the table for the compiled kernel that is active, made when first needed; None if there is none."""
-        kernel = NativeTable.kernel_for(self.table)
-        if kernel is None:
+        kernel = active_kernel()
+        if kernel == "torch" or not self._compiled or self.table.device.type != "cpu":
             return None
         if self._native_table is None or self._native_table.kernel != kernel:
             self._native_table = NativeTable(self.table, kernel)
@@ -94,7 +95,8 @@ class TableEngine(Engine):
         if isinstance(prepared, NativeWeights):
             native = self._native()
             if native is not None:
-                return native.sums(x, prepared, convolution)
+                found: Tensor = native.sums(x, prepared, convolution)
+                return found
             prepared = prepared.indices.long()  # the kernel was switched off in between
         groups, out_channels, lanes = prepared.shape
         if lanes * self.largest >= 1 << 53:

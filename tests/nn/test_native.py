@@ -3,6 +3,7 @@
 import copy
 import itertools
 import pickle
+from functools import cache
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from multipliers import OperandFormat, TableMultiplier
 from surrogate import ExactnessError
 from surrogate.nn import ConversionError
 from surrogate.nn.geometry import Convolution
-from surrogate.nn.native import KERNELS, NativeTable, NativeWeights, active_kernel, available_kernels, library
+from surrogate.nn.native import KERNELS, NativeWeights, active_kernel, available_kernels, library
 from surrogate.nn.table_engine import TableEngine
 
 COMPILED = [name for name in KERNELS if name != "torch"]
@@ -38,11 +39,18 @@ def any_kernel(request, monkeypatch):
     return force(request.param, monkeypatch)
 
 
-def random_engine(a, b, low=-(1 << 15), high=1 << 15, role="a", seed=0):
+@cache
+def random_multiplier(a, b, low, high):
     a, b = OperandFormat.parse(a), OperandFormat.parse(b)
-    table = np.random.default_rng(seed).integers(low, high, size=(a.size, b.size))
-    engine = TableEngine(TableMultiplier(table, a, b, name="random"), role)
-    return engine, table if role == "a" else table.T
+    table = np.random.default_rng(0).integers(low, high, size=(a.size, b.size))
+    return TableMultiplier(table, a, b, name="random")
+
+
+@cache
+def random_engine(a, b, low=-(1 << 15), high=1 << 15, role="a"):
+    """An engine, and its table as [activation, weight]; one engine serves all kernels, one after another."""
+    multiplier = random_multiplier(a, b, low, high)
+    return TableEngine(multiplier, role), multiplier.table() if role == "a" else multiplier.table().T
 
 
 def operands(shape_x, shape_w, table, skip=True, seed=1):
@@ -223,7 +231,8 @@ def test_the_variable_names_the_kernel(monkeypatch):
     assert active_kernel() == available_kernels()[0]
     monkeypatch.setenv(library.VARIABLE, "torch")
     assert active_kernel() == "torch"
-    assert NativeTable.kernel_for(torch.zeros((4, 4), dtype=torch.int64)) is None
+    engine, _ = random_engine("4u", "4u")
+    assert not isinstance(engine.prepare(torch.zeros((2, 1, 1, 3)).long(), 1), NativeWeights)
     monkeypatch.setenv(library.VARIABLE, "sse2")
     with pytest.raises(ConversionError, match="must be one of"):
         active_kernel()

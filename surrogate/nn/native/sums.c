@@ -14,7 +14,12 @@
 #define EXPORT __attribute__((visibility("default")))
 #endif
 
-enum { SLACK = 16, CHANNELS = 256 /* of a tile of sums */ };
+enum {
+    SLACK = 16,
+    CHANNELS = 256, /* of a tile of sums */
+    LINE = 16,      /* int32 of a cache line */
+    PIXELS = 64     /* packed at a time */
+};
 
 typedef struct {
     const uint8_t *x;    /* [images][groups * channels][height][width], and SLACK bytes more */
@@ -78,24 +83,28 @@ static Kernel *kernel_of(int64_t number)
 EXPORT int axs_pack(const int32_t *x, int64_t images, int64_t pixels, int64_t channels, int32_t size, uint8_t *out,
                     uint8_t *keep)
 {
-    enum { TILE = 16 };
     int32_t skipped = 0, outside = 0;
     for (int64_t n = 0; n < images; n++, x += pixels * channels)
-        for (int64_t p0 = 0; p0 < pixels; p0 += 4 * TILE)
-            for (int64_t c0 = 0; c0 < channels; c0 += TILE) {
-                const int64_t p1 = p0 + 4 * TILE < pixels ? p0 + 4 * TILE : pixels;
-                const int64_t c1 = c0 + TILE < channels ? c0 + TILE : channels;
-                for (int64_t c = c0; c < c1; c++) {
-                    uint8_t *to = out + (n * channels + c) * pixels;
-                    for (int64_t p = p0; p < p1; p++) {
-                        const int32_t index = x[p * channels + c];
+        for (int64_t p0 = 0; p0 < pixels; p0 += PIXELS)
+            for (int64_t c0 = 0; c0 < channels; c0 += LINE) {
+                uint8_t bytes[LINE][PIXELS], kept[LINE][PIXELS]; /* whole lines are read: strides alias in the cache */
+                const int wide = channels - c0 < LINE ? (int)(channels - c0) : LINE;
+                const int count = pixels - p0 < PIXELS ? (int)(pixels - p0) : PIXELS;
+                for (int p = 0; p < count; p++)
+                    for (int c = 0; c < wide; c++) {
+                        const int32_t index = x[(p0 + p) * channels + c0 + c];
                         skipped |= index == size;
                         outside |= (uint32_t)index > (uint32_t)size;
-                        to[p] = (uint8_t)index;
+                        bytes[c][p] = (uint8_t)index;
                     }
+                for (int p = 0; keep && p < count; p++)
+                    for (int c = 0; c < wide; c++)
+                        kept[c][p] = x[(p0 + p) * channels + c0 + c] == size ? 0 : 0xff;
+                for (int c = 0; c < wide; c++) {
+                    const int64_t at = (n * channels + c0 + c) * pixels + p0;
+                    memcpy(out + at, bytes[c], count);
                     if (keep)
-                        for (int64_t p = p0; p < p1; p++)
-                            keep[(n * channels + c) * pixels + p] = x[p * channels + c] == size ? 0 : 0xff;
+                        memcpy(keep + at, kept[c], count);
                 }
             }
     return (skipped ? 1 : 0) | (outside ? 2 : 0);
@@ -139,6 +148,26 @@ static void fill_panel(const Problem *p, const Block *b, const uint8_t *source, 
     }
 }
 
+/* Transpose a tile of sums to the output, with the minimum of every lane; by squares of whole cache lines. */
+static void write_sums(const Problem *p, const Block *b, int channels, int positions, int32_t *out)
+{
+    const int64_t out_channels = p->groups * p->out_channels;
+    for (int i0 = 0; i0 < positions; i0 += LINE)
+        for (int n0 = 0; n0 < channels; n0 += LINE) {
+            int32_t square[LINE][LINE];
+            const int wide = channels - n0 < LINE ? channels - n0 : LINE;
+            const int count = positions - i0 < LINE ? positions - i0 : LINE;
+            for (int n = 0; n < wide; n++)
+                for (int i = 0; i < LINE; i++)
+                    square[i][n] = (int32_t)b->tile[(n0 + n) * POSITIONS + i0 + i];
+            for (int i = 0; i < count; i++) {
+                const uint32_t offset = (uint32_t)(b->kept[i0 + i] * p->minimum);
+                for (int n = 0; n < wide; n++)
+                    out[(i0 + i) * out_channels + n0 + n] = (int32_t)((uint32_t)square[i][n] + offset);
+            }
+        }
+}
+
 /* Sums of output channels first .. first + count of one group, for the positions of a block. */
 static void add_channels(const Problem *p, Block *b, Kernel *kernel, int64_t group, int64_t first, int count,
                          int64_t position, int positions)
@@ -161,12 +190,7 @@ static void add_channels(const Problem *p, Block *b, Kernel *kernel, int64_t gro
             kernel(&p->table, b->panel, p->keep ? b->keep : 0, w + n * all_lanes + k, lanes, positions,
                    b->tile + n * POSITIONS);
     }
-    int32_t *out = p->out + position * out_channels + group * p->out_channels + first;
-    for (int i = 0; i < positions; i++, out += out_channels) {
-        const uint32_t offset = (uint32_t)(b->kept[i] * p->minimum);
-        for (int n = 0; n < count; n++)
-            out[n] = (int32_t)(b->tile[n * POSITIONS + i] + offset);
-    }
+    write_sums(p, b, count, positions, p->out + position * out_channels + group * p->out_channels + first);
 }
 
 static int allocate(Block *b)

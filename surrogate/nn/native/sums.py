@@ -16,7 +16,7 @@ from torch import Tensor
 from surrogate.errors import ExactnessError
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.geometry import Convolution
-from surrogate.nn.native.library import NUMBERS, Problem, active_kernel, require_library
+from surrogate.nn.native.library import NUMBERS, Problem, require_library
 
 _SLACK = 16  # bytes that the library reads behind packed activations; SLACK in sums.c
 _POSITIONS = 256  # positions of a task; POSITIONS in kernel.h
@@ -58,11 +58,9 @@ class NativeTable:
             self.entries = torch.stack(planes, dim=1).contiguous()
 
     @staticmethod
-    def kernel_for(table: Tensor) -> str | None:
-        """Name of the compiled kernel that is active, or None if none is, or none holds such a table."""
-        kernel = active_kernel()
-        holds = max(table.shape) <= 256 and max(0, int(table.max())) - min(0, int(table.min())) < 1 << 31
-        return kernel if kernel != "torch" and holds and table.device.type == "cpu" else None
+    def holds(table: Tensor) -> bool:
+        """Whether the compiled kernels can run a table: 256 x 256 entries at most, that span less than 2**31."""
+        return max(table.shape) <= 256 and max(0, int(table.max())) - min(0, int(table.min())) < 1 << 31
 
     def prepare(self, w: Tensor, groups: int) -> NativeWeights:
         """Keep weight indices as bytes; see `Engine.prepare`.
@@ -78,6 +76,7 @@ class NativeTable:
             )
         return NativeWeights(w.to(torch.uint8).reshape(groups, w.shape[0] // groups, -1).contiguous())
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def sums(self, x: Tensor, weights: NativeWeights, convolution: Convolution) -> Tensor:
         """Sum products; see `Engine.sums`.
 
