@@ -6,8 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from surrogate.nn import ApproxConfig, ConversionError, QuantiserConfig, approximate_, approximate_layers, calibrate
-from surrogate.nn.batch_norm import fold_batch_norm_
+from surrogate.nn import (
+    ApproxConfig,
+    ConversionError,
+    QuantiserConfig,
+    approximate_,
+    approximate_layers,
+    calibrate,
+    fold_batch_norm_,
+)
 
 
 class Block(nn.Module):
