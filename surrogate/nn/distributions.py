@@ -37,7 +37,8 @@ def from_model(
 
     An activation counts once for each product that it enters (kernel positions that cover it, times output channels of
     its group), a weight once for each output pixel of each input. So the weights of both operands add up to the number
-    of products, and distributions of several layers add up by `OperandDistributions.merged`.
+    of products, and distributions of several layers add up by `OperandDistributions.merged`. Products of two
+    activations (`ApproxMatmul`) are not counted.
 
     Parameters
     ----------
