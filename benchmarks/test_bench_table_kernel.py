@@ -43,7 +43,7 @@ def cases():
             yield pytest.param(shape, kernel, marks=pytest.mark.benchmark(group=shape), id=f"{shape}: {kernel}")
 
 
-@pytest.mark.parametrize(("shape", "kernel"), cases())
+@pytest.mark.parametrize(("shape", "kernel"), list(cases()))
 def test_sums(benchmark, monkeypatch, shape, kernel):
     x, w, convolution = operands(shape)
     if kernel == "float32":
