@@ -26,7 +26,7 @@ class Diagnosis:
     reason : str
         Why this one.
     available : tuple of str
-        Kernels that can run, fastest first.
+        Kernels that can run, in the order of preference.
     library : str or None
         Path of the compiled library.
     compiler : str or None
@@ -89,7 +89,7 @@ def _reason(loaded: bool, built: bool) -> str:
     if os.environ.get(library.VARIABLE):
         return f"{library.VARIABLE} names it"
     if loaded:
-        return "the fastest that this processor has the instructions for"
+        return "the first in the order of preference that this processor has the instructions for"
     if built:
         return "the compiled library does not load, or is of other sources; install the package again"
     return "no compiled library; install the package again where there is a C compiler"

@@ -15,7 +15,7 @@ VARIABLE = "AXSURROGATE_TABLE_KERNEL"
 """Environment variable that names the kernel to run."""
 
 KERNELS = ("avx512-vbmi", "avx2", "portable", "torch")
-"""Names of all kernels, fastest first."""
+"""Names of all kernels, in the order of preference."""
 
 NUMBERS = {"portable": 0, "avx2": 1, "avx512-vbmi": 2}
 """Numbers by which the library knows its kernels."""
@@ -76,7 +76,7 @@ def require_library() -> ctypes.CDLL:
 
 
 def available_kernels() -> tuple[str, ...]:
-    """Names of the kernels that can run here, fastest first; the last is ``"torch"``."""
+    """Names of the kernels that can run here, in the order of preference; the last is ``"torch"``."""
     library = load_library()
     if library is None:
         return ("torch",)
@@ -86,7 +86,7 @@ def available_kernels() -> tuple[str, ...]:
 
 
 def active_kernel() -> str:
-    """Name of the kernel that runs: the one that ``AXSURROGATE_TABLE_KERNEL`` names, else the fastest here.
+    """Name of the kernel that runs: the one that ``AXSURROGATE_TABLE_KERNEL`` names, else the first that can run here.
 
     Raises
     ------
