@@ -400,7 +400,12 @@ def test_interrupted_command_resumes(tmp_path):
     command = [sys.executable, "-m", "catalog.cli", "sweep", "--bits", "8", "--unsigned", "--max", "terms=2"]
     command += ["--jobs", "2", "--store", str(store), "--json"]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in a shell's background jobs
     )
     limit = time.monotonic() + 60
     # both workers are at work by then: one that is interrupted while it starts says so on its own
