@@ -43,12 +43,12 @@ class CostModel:
     True
     """
 
-    base: float = 0.21
-    int8: float = 0.12
+    base: float = 0.11
+    int8: float = 0.135
     float32: float = 1.2
     float64: float = 2.4
-    table: float = 10.0
-    shape: str = "linear, 1024 x 1024, 1024 rows, one thread of an AVX-512 processor"
+    table: float = 1.3
+    shape: str = "linear, 1024 x 1024, 1024 rows, one thread of a processor with AVX-512 VBMI, compiled table kernel"
 
     def __post_init__(self) -> None:
         for f in fields(self):

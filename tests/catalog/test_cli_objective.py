@@ -61,7 +61,8 @@ def test_an_objective_chooses_as_the_library_does(case, tmp_path):
 
 def test_costs_decide_and_are_told(tmp_path):
     surrogate.CostModel(int8=100.0, float32=100.0, shape="dear products").save(tmp_path / "dear.json")
-    usual = run("discover", "mitchell6u", "--max-share", "10%").stdout
+    surrogate.CostModel(table=10.0).save(tmp_path / "usual.json")
+    usual = run("discover", "mitchell6u", "--max-share", "10%", "--costs", tmp_path / "usual.json").stdout
     dear = run("discover", "mitchell6u", "--max-share", "10%", "--costs", tmp_path / "dear.json").stdout
     assert "3 x 1.2 (float32)); by table 10 times" in usual
     assert "lookup table" not in usual
