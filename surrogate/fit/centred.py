@@ -19,18 +19,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.sparse.linalg import LinearOperator, svds
 from threadpoolctl import threadpool_limits
 
-from multipliers.distributions import weighted_pairs
+from multipliers.distributions import FloatArray, weighted_pairs
 from multipliers.multiplier import MAX_TABLE_ENTRIES, Multiplier
 from multipliers.operands import IntArray, OperandFormat
 from multipliers.parallel import map_in_order
+from surrogate.fit.weighted_svd import DENSE_SVD, unscaled, weighted_svd
 
-FloatArray = NDArray[np.float64]
-
-_DENSE_SVD = 1 << 10  # up to this many rows or columns a full SVD is faster than an iterative one
 _GRID = 1 << 10  # rows and columns that are read of a wide multiplier
 _BLOCK = 1 << 22  # pairs that are evaluated at once
 _BIAS_PAIRS = 1 << 20  # pairs that settle the mean error of a wide multiplier
@@ -82,7 +78,7 @@ def separate(multiplier: Multiplier, p: FloatArray, q: FloatArray, products: int
         From 0.
     """
     if multiplier.n_pairs <= MAX_TABLE_ENTRIES:
-        with threadpool_limits(1 if min(len(p), len(q)) <= _DENSE_SVD else None):  # threads slow small problems down
+        with threadpool_limits(1 if min(len(p), len(q)) <= DENSE_SVD else None):  # threads slow small problems down
             return _whole(multiplier.table(), p, q, products)
     return _from_grid(multiplier, p, q, products)
 
@@ -97,40 +93,9 @@ def additive_part(table: FloatArray | IntArray, p: FloatArray, q: FloatArray) ->
 def _whole(table: IntArray, p: FloatArray, q: FloatArray, products: int) -> Separated:
     additive_a, additive_b, mean = additive_part(table, p, q)
     rest = table - additive_a[:, None] - additive_b + mean
-    u, s, vt, tail = _weighted_svd(rest, np.sqrt(p), np.sqrt(q), products)
-    left, right = _unscaled(rest, p, q, u, s, vt)
+    u, s, vt, tail = weighted_svd(rest, np.sqrt(p), np.sqrt(q), products)
+    left, right = unscaled(rest, p, q, u, s, vt)
     return Separated(left, right, additive_a, additive_b, -mean, tail, True)
-
-
-def _weighted_svd(
-    rest: FloatArray, root_p: FloatArray, root_q: FloatArray, rank: int
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Leading singular triplets of the scaled matrix, and the norms that ``0, 1, ...`` of them leave."""
-    rank = min(rank, *rest.shape)
-    scaled = root_p[:, None] * rest * root_q
-    whole = float(np.square(scaled).sum())
-    if min(rest.shape) <= _DENSE_SVD:
-        u, s, vt = np.linalg.svd(scaled, full_matrices=False)
-        tail = np.sqrt(np.append(np.cumsum(np.square(s)[::-1])[::-1], 0.0))
-        return u[:, :rank], s[:rank], vt[:rank], tail
-    if rank == 0:
-        return np.zeros((len(root_p), 0)), np.zeros(0), np.zeros((0, len(root_q))), np.array([np.sqrt(whole)])
-    start = np.random.default_rng(0).standard_normal(min(rest.shape))
-    u, s, vt = svds(LinearOperator(scaled.shape, scaled.dot, scaled.T.dot, dtype=np.float64), k=rank, v0=start)
-    order = np.argsort(-s)
-    s = s[order]
-    tail = np.sqrt(np.maximum(whole - np.append(0.0, np.cumsum(np.square(s))), 0.0))
-    return u[:, order], s, vt[order], tail
-
-
-def _unscaled(
-    rest: FloatArray, p: FloatArray, q: FloatArray, u: FloatArray, s: FloatArray, vt: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Balanced factors on every value, also those of weight zero: the matrix applied to the singular vectors."""
-    kept = s > 1e-13 * max(float(s.max(initial=0.0)), 1e-300)
-    left = rest @ (np.sqrt(q) * vt[kept]).T / np.sqrt(s[kept])
-    right = rest.T @ (np.sqrt(p)[:, None] * u[:, kept]) / np.sqrt(s[kept])
-    return left, right
 
 
 def _from_grid(multiplier: Multiplier, p: FloatArray, q: FloatArray, products: int) -> Separated:
@@ -140,8 +105,8 @@ def _from_grid(multiplier: Multiplier, p: FloatArray, q: FloatArray, products: i
     core = multiplier(rows[:, None], columns[None, :]).astype(np.float64)
     core_a, core_b, mean = additive_part(core, even_p, even_q)
     rest = core - core_a[:, None] - core_b + mean
-    u, s, vt, tail = _weighted_svd(rest, np.sqrt(even_p), np.sqrt(even_q), products)
-    grid_left, grid_right = _unscaled(rest, even_p, even_q, u, s, vt)
+    u, s, vt, tail = weighted_svd(rest, np.sqrt(even_p), np.sqrt(even_q), products)
+    grid_left, grid_right = unscaled(rest, even_p, even_q, u, s, vt)
     left, additive_a = _carried_on(multiplier, multiplier.a.values(), columns, grid_right, core_b, transposed=False)
     right, additive_b = _carried_on(multiplier, multiplier.b.values(), rows, grid_left, core_a, transposed=True)
     found = Separated(left, right, additive_a, additive_b, -mean, tail, False)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from flint import fmpq_mat, fmpz_mat
-from numpy.typing import NDArray
 
+from multipliers.distributions import FloatArray
 from multipliers.operands import IntArray, OperandFormat
 from surrogate.basis import (
     AllBits,
@@ -36,8 +36,6 @@ from surrogate.basis import (
 )
 from surrogate.errors import FitError
 from surrogate.fit.single import pieces, polynomials
-
-FloatArray = NDArray[np.float64]
 
 MAX_PARTS_SHOWN = 8
 """Longest combination that still explains anything."""

@@ -125,6 +125,7 @@ def discover(
     multiplier = Oracle(multiplier)
     witness = Witness.of(multiplier)
     noted = None if checkpoint is None else open_checkpoint(checkpoint)
+    weighted = weights_a is not None or weights_b is not None
     if method == "exact":
         surrogate = _discover_exact(multiplier, 256 if terms is None else terms, sample, progress, noted)
     else:
@@ -141,14 +142,13 @@ def discover(
             found = fit_products(
                 multiplier, products=products, weights_a=weights_a, weights_b=weights_b, factors=factors
             )
-            weighted = weights_a is not None or weights_b is not None
             options = {"products": products, "factors": factors, "weighted": weighted}
         else:
             from surrogate.fit.lowrank import fit_lowrank
 
             limit = 4 if terms is None else terms
             found = fit_lowrank(multiplier, terms=limit, weights_a=weights_a, weights_b=weights_b)
-            options = {"terms": limit, "weighted": weights_a is not None or weights_b is not None}
+            options = {"terms": limit, "weighted": weighted}
         model = _surrogate(MultiplierReference.of(multiplier), found, method, options)
         surrogate = measure(model, multiplier, sample=sample, progress=progress, checkpoint=noted)
     witness.check(multiplier)

@@ -109,11 +109,28 @@ def front(
     p = normalised_weights(multiplier.a, weights_a, "a")
     q = normalised_weights(multiplier.b, weights_b, "b")
     found = separate(multiplier, p, q, _MOST if most is None else most)
+    kept = found.residuals if most is None else found.residuals[: most + 1]
+    return Front(multiplier.name, kept, rms_error(multiplier, weights_a, weights_b), found.complete)
+
+
+def rms_error(multiplier: Multiplier, weights_a: ArrayLike | None = None, weights_b: ArrayLike | None = None) -> float:
+    """Return the root mean square of a multiplier's own error (LSB), of a sample above 2**24 pairs.
+
+    Raises
+    ------
+    ParameterError
+        If weights have the wrong shape or values.
+
+    Examples
+    --------
+    >>> import multipliers
+    >>> rms_error(multipliers.get("exact4u"))
+    0.0
+    """
+    p = normalised_weights(multiplier.a, weights_a, "a")
+    q = normalised_weights(multiplier.b, weights_b, "b")
     weighted = weights_a is not None or weights_b is not None
     if multiplier.n_pairs <= MAX_TABLE_ENTRIES:
-        error = error_metrics(multiplier, p, q).rmse if weighted else error_metrics(multiplier).rmse
-    else:
-        a, b = weighted_pairs(multiplier.a, multiplier.b, _SAMPLE, 0, p, q)
-        error = float(np.sqrt(np.square(multiplier.error(a, b).astype(np.float64)).mean()))
-    kept = found.residuals if most is None else found.residuals[: most + 1]
-    return Front(multiplier.name, kept, error, found.complete)
+        return error_metrics(multiplier, p, q).rmse if weighted else error_metrics(multiplier).rmse
+    a, b = weighted_pairs(multiplier.a, multiplier.b, _SAMPLE, 0, p, q)
+    return float(np.sqrt(np.square(multiplier.error(a, b).astype(np.float64)).mean()))

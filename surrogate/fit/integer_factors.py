@@ -19,9 +19,9 @@ import numpy as np
 from multipliers.operands import IntArray
 from surrogate.arithmetic import narrowest
 from surrogate.errors import FitError
+from surrogate.factors import Factors
 from surrogate.fit.modular import cell_volume, differs, lift, lll, mod_product, pivots, solve_left
 from surrogate.fit.pair_reduction import reduce_pairs
-from surrogate.model import Factors
 
 _PROBES = 256  # rows and columns of the first probe of a wide table
 _ROUNDS = 64

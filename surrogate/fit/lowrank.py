@@ -10,21 +10,17 @@ a plain low-rank approximation with one linear constraint. By Lagrangian duality
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
-from scipy.sparse.linalg import svds
 from threadpoolctl import threadpool_limits
 
-from multipliers.distributions import normalised_weights
+from multipliers.distributions import FloatArray, normalised_weights
 from multipliers.multiplier import MAX_TABLE_ENTRIES, Multiplier
 from surrogate.basis import Constant, Table
 from surrogate.errors import FitError
 from surrogate.fit.exact import fit_exact
+from surrogate.fit.weighted_svd import DENSE_SVD, unscaled, weighted_svd
 from surrogate.model import Term
-
-FloatArray = NDArray[np.float64]
-
-_DENSE_SVD = 1 << 10  # up to this many rows or columns a full SVD is faster than an iterative one
 
 
 def fit_lowrank(
@@ -72,7 +68,7 @@ def fit_lowrank(
         pass  # not exact with so few terms: the usual case
     table = multiplier.table().astype(np.float64)
     rank = min(terms, *table.shape)
-    with threadpool_limits(1 if min(table.shape) <= _DENSE_SVD else None):  # threads slow small problems down
+    with threadpool_limits(1 if min(table.shape) <= DENSE_SVD else None):  # threads slow small problems down
         left, right, offset = _constrained(table, p, q, rank)
     found = [Term(1, Table(multiplier.a, g), Table(multiplier.b, h)) for g, h in zip(left.T, right.T, strict=True)]
     if offset != 0:
@@ -110,18 +106,5 @@ def _truncated_svd(
 ) -> tuple[FloatArray, FloatArray]:
     """Balanced factors ``(n, rank)`` and ``(m, rank)`` of the best approximation of ``table + shift``."""
     shifted = table + shift
-    scaled = np.sqrt(p)[:, None] * shifted * np.sqrt(q)
-    if rank == 0:
-        return np.zeros((len(p), 0)), np.zeros((len(q), 0))
-    if min(table.shape) <= _DENSE_SVD:
-        u, s, vt = np.linalg.svd(scaled, full_matrices=False)
-        u, s, vt = u[:, :rank], s[:rank], vt[:rank]
-    else:
-        start = np.random.default_rng(0).standard_normal(min(table.shape))
-        u, s, vt = svds(scaled, k=rank, v0=start)
-        u, s, vt = u[:, ::-1], s[::-1], vt[::-1]
-    kept = s > 0
-    # Applied to the unscaled table the singular vectors give factors for every value, also those of weight zero.
-    left = shifted @ (np.sqrt(q) * vt[kept]).T / np.sqrt(s[kept])
-    right = shifted.T @ (np.sqrt(p)[:, None] * u[:, kept]) / np.sqrt(s[kept])
-    return left, right
+    u, s, vt, _ = weighted_svd(shifted, np.sqrt(p), np.sqrt(q), rank)
+    return unscaled(shifted, p, q, u, s, vt)

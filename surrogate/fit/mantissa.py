@@ -9,14 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from multipliers.bits import fraction_bits, leading_one
+from multipliers.distributions import FloatArray
 from multipliers.operands import IntArray, OperandFormat
 from surrogate.basis import LeadingOneTable
 from surrogate.fit.centred import Separated
-
-FloatArray = NDArray[np.float64]
 
 
 def homogeneous(

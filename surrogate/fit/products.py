@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from multipliers.distributions import normalised_weights, weighted_pairs
+from multipliers.distributions import FloatArray, normalised_weights, weighted_pairs
 from multipliers.multiplier import MAX_TABLE_ENTRIES, Multiplier
 from multipliers.operands import OperandFormat
 from surrogate.basis import BasisFunction, Constant, Table
@@ -15,8 +15,6 @@ from surrogate.fit.exact import fit_exact
 from surrogate.fit.mantissa import as_mantissa_tables
 from surrogate.fit.rounded import DATATYPES, round_factors
 from surrogate.model import Term
-
-FloatArray = NDArray[np.float64]
 
 FACTORS = ("float", *DATATYPES)
 

@@ -11,12 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from multipliers.distributions import FloatArray
 from multipliers.operands import IntArray
 from surrogate.errors import FitError
-
-FloatArray = NDArray[np.float64]
 
 DATATYPES = ("int8", "bfloat16")
 """Datatypes that factors can be rounded to; bfloat16 has 8 significant bits."""

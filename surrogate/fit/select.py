@@ -11,7 +11,7 @@ from multipliers.multiplier import MAX_TABLE_ENTRIES, Multiplier
 from surrogate.cost import CostModel
 from surrogate.errors import FitError
 from surrogate.fit.discovery import discover
-from surrogate.fit.front import Front, front
+from surrogate.fit.front import Front, front, rms_error
 from surrogate.model import Surrogate
 
 
@@ -156,17 +156,18 @@ def select(
     ('surrogate', 3)
     """
     costs = CostModel() if costs is None else costs
-    curve = front(multiplier, weights_a, weights_b, most=objective.max_products)
-    limit = objective.limit(curve.error)
+    curve = None if objective.exact else front(multiplier, weights_a, weights_b, most=objective.max_products)
+    error = rms_error(multiplier, weights_a, weights_b) if curve is None else curve.error
     found = _exact(multiplier, objective, costs, every_pair)
-    if not objective.exact:
-        found += _approximate(multiplier, objective, costs, curve, limit, weights_a, weights_b, every_pair, found)
+    if curve is not None:
+        found += _approximate(multiplier, objective, costs, curve, weights_a, weights_b, every_pair, found)
     if objective.max_products is None and multiplier.n_pairs <= MAX_TABLE_ENTRIES:
         found.append(Candidate("table", None, 0.0, costs.of_table(multiplier)))
     if not found:
+        curve = curve or front(multiplier, weights_a, weights_b, most=objective.max_products)
         raise FitError(f"{multiplier.name}: nothing meets the objective; {_best(multiplier, objective, curve)}")
     found.sort(key=lambda c: (c.cost, c.residual))
-    return Selection(found[0], tuple(found), curve.error)
+    return Selection(found[0], tuple(found), error)
 
 
 def _exact(multiplier: Multiplier, objective: Objective, costs: CostModel, every_pair: bool) -> list[Candidate]:
@@ -185,13 +186,13 @@ def _approximate(
     objective: Objective,
     costs: CostModel,
     curve: Front,
-    limit: float,
     weights_a: ArrayLike | None,
     weights_b: ArrayLike | None,
     every_pair: bool,
     exact: list[Candidate],
 ) -> list[Candidate]:
     """Find the fewest products within the limit; without a limit, the most that are permitted."""
+    limit = objective.limit(curve.error)
     if np.isinf(limit):
         products = objective.max_products or 1
     else:
