@@ -16,6 +16,7 @@ from surrogate.errors import (
     SurrogateError,
     SurrogateFileError,
 )
+from surrogate.factors import Factors
 from surrogate.fit import (
     METHODS,
     Candidate,
@@ -29,7 +30,7 @@ from surrogate.fit import (
     select,
 )
 from surrogate.io import dumps, load, loads, save
-from surrogate.model import Factors, MultiplierReference, Provenance, Surrogate, Term
+from surrogate.model import MultiplierReference, Provenance, Surrogate, Term
 
 __all__ = [
     "ARITHMETICS",

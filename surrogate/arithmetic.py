@@ -14,7 +14,7 @@ import numpy as np
 
 from multipliers.operands import IntArray
 from surrogate.errors import SurrogateError
-from surrogate.model import Factors
+from surrogate.factors import Factors
 
 
 @dataclass(frozen=True)

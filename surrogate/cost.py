@@ -15,9 +15,8 @@ from multipliers.files import write_atomically
 from multipliers.multiplier import MAX_TABLE_ENTRIES, Multiplier
 from surrogate.arithmetic import ARITHMETICS
 from surrogate.errors import SurrogateError
-from surrogate.model import Factors, Surrogate
-
-ENGINES = ("surrogate", "table")
+from surrogate.factors import Factors
+from surrogate.model import Surrogate
 
 
 @dataclass(frozen=True)

@@ -62,12 +62,12 @@ class BasisFunction(ABC):
 
     def configuration(self) -> dict[str, Any]:
         """Parameters as plain JSON values; the inverse of the constructor."""
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]  # subclasses are dataclasses
 
     @classmethod
     def from_configuration(cls, configuration: Mapping[str, Any]) -> BasisFunction:
         """Build the function from `configuration`."""
-        expected = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        expected = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]  # subclasses are
         if set(configuration) != expected:
             raise SurrogateError(
                 f"basis function {cls.kind!r} is configured by {sorted(expected)}, got {sorted(configuration)}"
@@ -133,7 +133,7 @@ def read_values(kind: str, type_name: Any, values: Any) -> FactorArray:
     if type_name == "integer":
         accepted, dtype = int, np.int64
     elif type_name == "float":
-        accepted, dtype = (int, float), np.float64  # type: ignore[assignment]
+        accepted, dtype = (int, float), np.float64  # type: ignore[assignment]  # inferred as the types of integers
     else:
         raise SurrogateError(f"{kind}: type must be 'integer' or 'float', got {type_name!r:.80}")
     if not isinstance(values, list) or not all(isinstance(v, accepted) and not isinstance(v, bool) for v in values):

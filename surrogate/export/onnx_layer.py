@@ -12,7 +12,8 @@ from onnx import TensorProto, helper
 from surrogate.errors import SurrogateError
 from surrogate.export.naming import headline
 from surrogate.export.onnx_graph import Graph, Value
-from surrogate.model import Factors, Surrogate
+from surrogate.factors import Factors
+from surrogate.model import Surrogate
 
 MAX_TABLE = 1 << 20
 """Most values of an operand whose factors are stored as tables."""

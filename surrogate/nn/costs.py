@@ -69,13 +69,13 @@ def measure_costs(
             return _median(lambda: linear.eval()(x), repetitions, device)
 
         accurate = layer(None)
-        one, four = _model(1), _model(4)
+        (_, one), (multiplier, four) = _model(1), _model(4)
         times = {
             (arithmetic, k): layer(ApproxConfig(surrogate=model, arithmetic=arithmetic)) / accurate
             for arithmetic in ("auto", "float32", "float64")
             for k, model in ((1, one), (4, four))
         }
-        table = layer(ApproxConfig(multiplier=_table(4), backend="table")) / accurate
+        table = layer(ApproxConfig(multiplier=multiplier, backend="table")) / accurate
     each = {arithmetic: max(0.0, (times[arithmetic, 4] - times[arithmetic, 1]) / 3) for arithmetic, _ in times}
     return CostModel(
         base=max(0.0, times["auto", 1] - each["auto"]),
@@ -87,20 +87,15 @@ def measure_costs(
     )
 
 
-def _table(rank: int) -> TableMultiplier:
-    """Return a small multiplier of a given rank, with factors that fit int8."""
-    generator = np.random.default_rng(rank)
-    left, right = (generator.integers(-7, 8, size=(256, rank)) for _ in range(2))
-    return TableMultiplier(left @ right.T, "8s", name="measurement")
-
-
-def _model(rank: int) -> Surrogate:
+def _model(rank: int) -> tuple[TableMultiplier, Surrogate]:
+    """Make a multiplier of a given rank, of factors that fit int8, and its surrogate of as many products."""
     form = OperandFormat(8, True)
-    multiplier = _table(rank)
     generator = np.random.default_rng(rank)
     left, right = (generator.integers(-7, 8, size=(256, rank)) for _ in range(2))
+    multiplier = TableMultiplier(left @ right.T, form, name="measurement")
     terms = [Term(1, Table(form, g), Table(form, h)) for g, h in zip(left.T, right.T, strict=True)]
-    return certify(Surrogate(terms, MultiplierReference.of(multiplier), Provenance("measurement")), multiplier)
+    model = Surrogate(terms, MultiplierReference.of(multiplier), Provenance("measurement"))
+    return multiplier, certify(model, multiplier)
 
 
 @contextmanager

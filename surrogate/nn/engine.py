@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from surrogate.errors import ExactnessError
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.fixed_precision import FixedPrecision
 from surrogate.nn.geometry import Convolution
@@ -69,6 +70,14 @@ class Engine(FixedPrecision, ABC):
                     f"the configuration that it was saved with before loading"
                 )
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+def refuse_long_sums(lanes: int, largest: int) -> None:
+    """Raise `ExactnessError` if sums of ``lanes`` products of magnitude up to ``largest`` could be rounded."""
+    if lanes * largest >= 1 << 53:
+        raise ExactnessError(
+            f"sums of {lanes} products of magnitude up to {largest} could exceed 2**53 and be rounded; split the layer"
+        )
 
 
 def lookup_rows(table: Tensor, index: Tensor) -> Tensor:

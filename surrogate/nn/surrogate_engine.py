@@ -16,7 +16,8 @@ from torch import Tensor
 
 from surrogate.arithmetic import ARITHMETICS
 from surrogate.errors import ExactnessError
-from surrogate.model import Factors, Surrogate
+from surrogate.factors import Factors
+from surrogate.model import Surrogate
 from surrogate.nn import additive, float_products, int8_products
 from surrogate.nn.additive import AdditiveWeights
 from surrogate.nn.engine import Engine

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from multipliers.multiplier import MAX_TABLE_ENTRIES, Multiplier
 from surrogate.errors import ExactnessError
-from surrogate.nn.engine import Engine
+from surrogate.nn.engine import Engine, refuse_long_sums
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.native import NativeTable, NativeWeights, active_kernel
@@ -99,11 +99,7 @@ class TableEngine(Engine):
                 return found
             prepared = prepared.indices.long()  # the kernel was switched off in between
         groups, out_channels, lanes = prepared.shape
-        if lanes * self.largest >= 1 << 53:
-            raise ExactnessError(
-                f"sums of {lanes} products of magnitude up to {self.largest} could exceed 2**53 and be rounded; "
-                f"split the layer"
-            )
+        refuse_long_sums(lanes, self.largest)
         n, h, w, c = x.shape
         out_h, out_w = convolution.output_size(h, w)
         dtype = torch.float32 if lanes * self.largest < 1 << 24 else torch.float64

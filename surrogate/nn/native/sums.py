@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from surrogate.errors import ExactnessError
+from surrogate.nn.engine import refuse_long_sums
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.native.library import NUMBERS, Problem, require_library
@@ -93,11 +93,7 @@ class NativeTable:
             If sums could exceed 2**53.
         """
         groups, out_channels, lanes = weights.indices.shape
-        if lanes * self.largest >= 1 << 53:
-            raise ExactnessError(
-                f"sums of {lanes} products of magnitude up to {self.largest} could exceed 2**53 and be rounded; "
-                f"split the layer"
-            )
+        refuse_long_sums(lanes, self.largest)
         n, h, w, c = x.shape
         out_h, out_w = convolution.output_size(h, w)
         shape = (n, out_h, out_w, groups * out_channels)
