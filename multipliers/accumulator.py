@@ -22,9 +22,6 @@ from multipliers.metric_values import (
 from multipliers.operands import IntArray, OperandFormat
 from multipliers.sums import Moments, exact_sums
 
-__all__ = ["Comparison", "ErrorAccumulator", "ErrorMetrics", "Normaliser", "Relative", "check_name", "normaliser_value"]
-
-
 _CHUNK = 1 << 15
 """Products that are worked on at once: their arrays stay in the second-level cache and in the allocator's reach. Ten
 arrays of some megabytes each would be returned to the system and faulted in anew for every block."""

@@ -24,7 +24,7 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-safe values: arrays as lists, formats as labels, NaN as None."""
-        return {f.name: json_safe(getattr(self, f.name)) for f in fields(self)}  # type: ignore[arg-type]
+        return {f.name: json_safe(getattr(self, f.name)) for f in fields(self)}  # type: ignore[arg-type]  # as above
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and self.to_dict() == other.to_dict()

@@ -204,7 +204,7 @@ def _refused(m: Multiplier, operand: str, bad: object, error: type[Exception], s
     x, y = (bad, m.b.minimum) if operand == "a" else (m.a.minimum, bad)
     for method in (m, m.exact, m.error):
         try:
-            method(x, y)  # type: ignore[arg-type]
+            method(x, y)  # type: ignore[arg-type]  # the wrong type is the point
         except error as caught:
             missing = [words for words in said if words not in str(caught)]
             if missing:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multipliers.errors import ParameterError
+from multipliers.readers.process_group import kill_group
 
 _COMPILERS = {False: ("gcc", "cc", "clang"), True: ("g++", "c++", "clang++")}
 
@@ -129,7 +130,7 @@ def _wait(
             _limit(process.pid, limits, file_bytes)
             ended = _ends_within(process, limits.time_s)
         finally:
-            _kill_group(process)
+            kill_group(process)
     return process.returncode if ended else None
 
 
@@ -153,17 +154,6 @@ def _ends_within(process: subprocess.Popen[bytes], time_s: float) -> bool:
 def _head(messages: Path) -> str:
     with messages.open("rb") as text:
         return text.read(1 << 16).decode("utf-8", errors="replace")
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End the process, if it still runs, and whatever it started and left in its group."""
-    if process.returncode is None:  # not reaped yet, so the group is still its own
-        with contextlib.suppress(OSError):
-            if os.name == "posix":
-                os.killpg(process.pid, signal.SIGKILL)
-            else:
-                process.kill()
-    process.wait()
 
 
 def _limit(pid: int, limits: Limits, file_bytes: int) -> None:

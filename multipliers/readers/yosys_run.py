@@ -6,7 +6,6 @@ import contextlib
 import importlib.util
 import os
 import shutil
-import signal
 import stat
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from multipliers.errors import NetlistError
+from multipliers.readers.process_group import kill_group
 
 INSTALL = "install it with: pip install 'axsurrogate[verilog]' (or put a 'yosys' on the PATH)"
 
@@ -119,11 +119,7 @@ def _start(command: list[str], work: str, time_limit_s: float, environment: Mapp
         try:
             output, _ = process.communicate(timeout=time_limit_s)
         except BaseException as error:
-            if hasattr(os, "killpg"):
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-            process.kill()
-            process.wait()
+            kill_group(process)
             if isinstance(error, subprocess.TimeoutExpired):
                 raise NetlistError(
                     f"Yosys was stopped after {time_limit_s:g} s; pass a larger time_limit_s for a large design"
