@@ -13,10 +13,10 @@ from importlib import resources
 from typing import Any, Literal
 
 import multipliers
-from multipliers.accumulator import ErrorMetrics
 from multipliers.errors import ParameterError, UnknownNameError
 from multipliers.floating import FloatMetrics, FloatMultiplier
 from multipliers.floating import get as get_floating
+from multipliers.metric_values import ErrorMetrics
 from multipliers.metrics import normaliser_value
 from multipliers.multiplier import MAX_TABLE_ENTRIES, Design
 from multipliers.operands import OperandFormat
@@ -36,7 +36,7 @@ class Figure:
     Attributes
     ----------
     metric : str
-        Field of `multipliers.accumulator.ErrorMetrics`.
+        Field of `multipliers.metric_values.ErrorMetrics`.
     value : str
         As printed, so that its precision is known.
     unit : str

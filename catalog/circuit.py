@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from multipliers.accumulator import ErrorMetrics
 from multipliers.errors import UnknownNameError
+from multipliers.metric_values import ErrorMetrics
 from multipliers.operands import OperandFormat
 
 COSTS = {
@@ -43,7 +43,7 @@ class Circuit:
     comparison : {"exhaustive", "streamed", "sampled"}
         What the metrics rest on.
     metrics : mapping of str to float
-        Measured metrics: the numeric fields of `multipliers.accumulator.ErrorMetrics`.
+        Measured metrics: the numeric fields of `multipliers.metric_values.ErrorMetrics`.
     costs : mapping of str to float
         Keys of `COSTS`; a cost that is not known is absent. Above 2**20 operand pairs ``terms`` is a lower bound, the
         ranks of a random sub-matrix.

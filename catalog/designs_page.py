@@ -10,8 +10,8 @@ from catalog.measured import FloatMeasurement, Measured, circuit_of
 from catalog.quantities import text_of
 from catalog.text import number, percent
 from catalog.verdict import OUTCOMES, Outcome, Verdict, verdict
-from multipliers.accumulator import ErrorMetrics
 from multipliers.floating import FloatMetrics
+from multipliers.metric_values import ErrorMetrics
 from multipliers.naming import parse_label
 from multipliers.registry import families as designs
 

@@ -17,9 +17,9 @@ from typing import Any, TypeVar
 from catalog.catalog import Entry, Family, Figure, FloatEntry, families
 from catalog.circuit import Circuit
 from catalog.quantities import METRICS
-from multipliers.accumulator import ErrorMetrics
 from multipliers.floating import FloatMetrics
 from multipliers.intervals import Interval
+from multipliers.metric_values import ErrorMetrics
 from multipliers.multiplier import MAX_TABLE_ENTRIES
 from multipliers.naming import parse_label
 from multipliers.operands import OperandFormat

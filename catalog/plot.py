@@ -10,8 +10,8 @@ from catalog.circuit import Circuit
 from catalog.pareto import pareto_front
 from catalog.quantities import Quantity, quantity, size_of, value_of
 from catalog.text import plain
-from multipliers.accumulator import Comparison
 from multipliers.errors import ParameterError
+from multipliers.metric_values import Comparison
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -19,7 +19,7 @@ METRICS = {
     **dict.fromkeys(("positive_error_probability", "negative_error_probability"), ""),
     "mean_hamming_distance": "bit",
 }
-"""Error metrics (`multipliers.accumulator.ErrorMetrics`) and their units; ``""`` is a fraction."""
+"""Error metrics (`multipliers.metric_values.ErrorMetrics`) and their units; ``""`` is a fraction."""
 
 ALIASES = {
     "med": "mae",

@@ -296,7 +296,7 @@ def _run(
     work: Sequence[tuple[_Task, dict[str, Any]]], jobs: int | None, backend: str | None
 ) -> Generator[Finished, None, None]:
     """Do the work in parallel; results come as they are finished."""
-    from joblib import Parallel, delayed, parallel_config  # type: ignore[import-untyped]
+    from joblib import Parallel, delayed, parallel_config
 
     chosen: dict[str, Any] = {} if backend is None else {"backend": backend, "n_jobs": -1}
     if jobs is not None:

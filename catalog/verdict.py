@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from catalog.catalog import Figure
-from multipliers.accumulator import ErrorMetrics
 from multipliers.floating import FloatMetrics
+from multipliers.metric_values import ErrorMetrics
 
 Outcome = Literal["reproduced", "within the sampling error", "not contradicted", "differs, explained", "differs"]
 

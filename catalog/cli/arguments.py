@@ -21,6 +21,9 @@ SurrogateFile = Annotated[
         show_default=False,
     ),
 ]
+PICTURES = (".png", ".svg", ".pdf")
+"""Suffixes of pictures."""
+
 SPEC_HELP = (
     "A label (drum8u_k4), a table (.npz, .csv, .txt, ...), a circuit (.v, .blif, .aig, ...), "
     "one of your library (library:NAME), C source or module:function (these run their code)."

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from catalog.cli.arguments import (
+    PICTURES,
     EveryPair,
     FormatA,
     FormatB,
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from multipliers.multiplier import Multiplier
     from multipliers.netlist.library import Cost
 
-PICTURES = (".png", ".svg", ".pdf")
 SUFFIXES = (".json", *PICTURES, ".npz")
 
 _SECTIONS = {  # first row of each section of the summary, and its heading

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from catalog.cli.arguments import (
+    PICTURES,
     SPEC_HELP,
     EveryPair,
     FormatA,
@@ -24,7 +25,7 @@ from catalog.cli.console import print_json
 from catalog.cli.discover_find import OBJECTIVE, TITLES, Row, choose, explained, find, find_front, resolve_spec
 from catalog.cli.discover_output import front_file, print_found, record, surrogate_file, write_found
 from catalog.cli.errors import EXIT_FAILED, CommandError, is_expected, message, report
-from catalog.cli.front import PICTURES, draw_front, print_front
+from catalog.cli.front import draw_front, print_front
 from catalog.cli.objective import (
     Costs,
     Exact,

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from catalog.cli.arguments import check_output
+from catalog.cli.arguments import PICTURES, check_output
 from catalog.cli.console import number, percent, plain
 from catalog.cli.discover_find import TITLES, Row
 from catalog.cli.errors import CommandError
-from catalog.cli.front import PICTURES
 from catalog.cli.grid import Grid
 
 if TYPE_CHECKING:

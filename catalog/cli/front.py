@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from surrogate.fit.gain import WeightingGain
     from surrogate.model import Surrogate
 
-PICTURES = (".png", ".svg", ".pdf")
 
 _SHOWN = (*range(9), 10, 12, 15, 16, 20, 24, 31, 32, 48, 63, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 """Numbers of products that the table shows; JSON has all of them."""

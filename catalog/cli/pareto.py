@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from catalog.cli.arguments import Json, check_output
+from catalog.cli.arguments import PICTURES, Json, check_output
 from catalog.cli.console import plain, to_json
 from catalog.cli.errors import CommandError
 from catalog.cli.search import print_circuits, usual_columns
@@ -25,6 +25,7 @@ from catalog.cli.selection import (
     OnlyFamily,
     Origin,
     Signed,
+    check_one_form,
     choose,
     load_circuits,
     ranges,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from catalog.circuit import Circuit
     from catalog.quantities import Quantity
 
-PICTURES = (".png", ".svg", ".pdf")
 SUFFIXES = (*PICTURES, ".json", ".csv")
 
 
@@ -81,8 +81,7 @@ def pareto(
     from catalog.quantities import quantity, size_of
     from catalog.query import Query, ordered
 
-    if json and csv:
-        raise CommandError("--json and --csv exclude each other; leave one of them out")
+    check_one_form(json, csv)
     second, first = quantity(metric), quantity(cost)
     if first == second:
         raise CommandError(f"{metric} and {cost} are the same quantity; give two")

@@ -12,7 +12,6 @@ import typer
 
 from catalog.cli.arguments import Json
 from catalog.cli.console import plain, print_json
-from catalog.cli.errors import CommandError
 from catalog.cli.grid import Grid
 from catalog.cli.selection import (
     Bits,
@@ -26,6 +25,7 @@ from catalog.cli.selection import (
     OnlyFamily,
     Origin,
     Signed,
+    check_one_form,
     choose,
     load_circuits,
     ranges,
@@ -68,8 +68,7 @@ def search(
     from catalog.quantities import quantity
     from catalog.query import Query, ordered
 
-    if json and csv:
-        raise CommandError("--json and --csv exclude each other; leave one of them out")
+    check_one_form(json, csv)
     query = Query(bits, a, b, signed, family, origin, name, ranges(least, "--min"), ranges(most, "--max"))
     shown = [quantity(column).name for column in columns.split(",")] if columns else None
     found = ordered(choose(query, load_circuits(library)), sort, descending, limit)

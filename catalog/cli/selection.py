@@ -46,6 +46,12 @@ LibraryFile = Annotated[
 Csv = Annotated[bool, typer.Option("--csv", help="Print comma-separated values, and nothing else, on stdout.")]
 
 
+def check_one_form(json: bool, csv: bool) -> None:
+    """Raise `CommandError` if two forms of output are asked for."""
+    if json and csv:
+        raise CommandError("--json and --csv exclude each other; leave one of them out")
+
+
 def ranges(options: Sequence[str] | None, option: str) -> dict[str, str]:
     """Read ``NAME=VALUE`` options.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from catalog.cli.arguments import EveryPair, Json, check_output
+from catalog.cli.arguments import PICTURES, EveryPair, Json, check_output
 from catalog.cli.console import number, plain, print_json, progress
 from catalog.cli.errors import EXIT_FAILED, CommandError, report
 from catalog.cli.grid import Grid
@@ -26,6 +26,7 @@ from catalog.cli.selection import (
     OnlyFamily,
     Origin,
     Signed,
+    check_one_form,
     choose,
     load_circuits,
     ranges,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from catalog.query import Query
     from catalog.sweep import Outcome, Sweep
 
-PICTURES = (".png", ".svg", ".pdf")
 BACKENDS = ("loky", "threading", "sequential", "dask")
 
 Jobs = Annotated[int | None, typer.Option(metavar="N", help="Circuits at a time; by default one per processor.")]
@@ -171,8 +171,7 @@ def run_sweep(request: Request) -> None:
     from catalog import sweep
     from catalog.results import Results, default_results
 
-    if request.json and request.csv:
-        raise CommandError("--json and --csv exclude each other; leave one of them out")
+    check_one_form(request.json, request.csv)
     if request.backend not in BACKENDS:
         raise CommandError(f"unknown backend {request.backend!r}; choose one of {', '.join(BACKENDS)}")
     if request.scheduler is not None and request.backend != "dask":
@@ -217,7 +216,7 @@ def _cluster(request: Request) -> AbstractContextManager[Any]:
     where: dict[str, Any] = {"n_workers": request.jobs, "threads_per_worker": 1, "dashboard_address": None}
     if request.scheduler is not None:
         where = {"address": request.scheduler}
-    client: AbstractContextManager[Any] = Client(**where)  # type: ignore[no-untyped-call]
+    client: AbstractContextManager[Any] = Client(**where)  # type: ignore[no-untyped-call]  # distributed is untyped
     return client
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from statistics import NormalDist
 
 from catalog.library.records import Figure, Source
-from multipliers.accumulator import ErrorMetrics
+from multipliers.metric_values import ErrorMetrics
 from multipliers.operands import OperandFormat
 from multipliers.readers.evoapprox import printed_figures
 

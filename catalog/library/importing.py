@@ -19,8 +19,8 @@ from catalog.library.reading import LANGUAGES, find_files, name_of
 from catalog.library.records import digest_of
 from catalog.library.schema import LibraryError
 from catalog.library.store import Library
-from multipliers.accumulator import Comparison
 from multipliers.errors import NetlistError, ParameterError
+from multipliers.metric_values import Comparison
 from multipliers.readers.yosys_run import find_yosys, prepare_yosys
 
 DEFAULT_SAMPLE = 1 << 20

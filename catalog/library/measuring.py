@@ -12,8 +12,8 @@ import numpy as np
 from catalog.library.headers import read_figures
 from catalog.library.reading import LANGUAGES, MAX_FILE_BYTES, name_of, read_circuit
 from catalog.library.records import Measured, Source, digest_of, pack_errors
-from multipliers.accumulator import Comparison
 from multipliers.characterise import SUBMATRIX_SIDE
+from multipliers.metric_values import Comparison
 from multipliers.metrics import MAX_EXHAUSTIVE_PAIRS, error_metrics
 from multipliers.multiplier import MAX_TABLE_ENTRIES, SAMPLE_SIZE, Multiplier, sample_pairs
 from multipliers.netlist.multiplier import NetlistMultiplier

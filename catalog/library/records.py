@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from multipliers.accumulator import ErrorMetrics
+from multipliers.metric_values import ErrorMetrics
 from multipliers.multiplier import Multiplier
 from multipliers.operands import IntArray, OperandFormat
 

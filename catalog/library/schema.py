@@ -53,7 +53,7 @@ CREATE INDEX source_name ON source (name);
 
 ``circuit``: one function of two operands. ``fingerprint`` covers every operand pair where ``complete`` is 1, else a
 sample; ``swapped`` is that of the circuit with its operands exchanged. ``metrics`` is the JSON of
-`multipliers.accumulator.ErrorMetrics`, which rest on ``comparison``; ``terms`` is as in `catalog.circuit.COSTS`.
+`multipliers.metric_values.ErrorMetrics`, which rest on ``comparison``; ``terms`` is as in `catalog.circuit.COSTS`.
 ``errors`` holds ``F - a b`` for all pairs in natural order, as integers of the NumPy type ``errors_type``, compressed
 by zlib.
 

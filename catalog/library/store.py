@@ -17,8 +17,8 @@ from catalog.library.location import default_path
 from catalog.library.reading import read_again
 from catalog.library.records import Figure, Measured, Source, unpack_errors
 from catalog.library.schema import LibraryError, connect, told
-from multipliers.accumulator import ErrorMetrics
 from multipliers.errors import UnknownNameError
+from multipliers.metric_values import ErrorMetrics
 from multipliers.multiplier import Multiplier
 from multipliers.operands import IntArray, OperandFormat
 from multipliers.table import TableMultiplier

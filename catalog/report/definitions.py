@@ -42,7 +42,7 @@ METRICS = {
         "weighted mean error distance (WMED)", "LSB", "Sum of p(a) q(b) |E| under the given operand distributions."
     ),
 }
-"""Definitions of the metrics by their field of `multipliers.accumulator.ErrorMetrics`, in the order of the report."""
+"""Definitions of the metrics by their field of `multipliers.metric_values.ErrorMetrics`, in the order of the report."""
 
 LAWS = {
     "commutative": ("f(a, b) = f(b, a)", "Commutative: the order of the operands does not matter."),

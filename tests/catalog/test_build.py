@@ -16,8 +16,8 @@ from catalog.measured import Measurement, MeasurementError, dump, measurement, m
 from catalog.quantities import METRICS
 from catalog.verdict import OUTCOMES, verdict
 from multipliers import get
-from multipliers.accumulator import ErrorMetrics
 from multipliers.characterise import characterise
+from multipliers.metric_values import ErrorMetrics
 from multipliers.metrics import error_metrics
 
 SAMPLE = ["drum8u_k4", "bam8s_h2v5", "exact8x6u", "mitchw8s_w6c1", "r4abm8s_e1p6", "drum16u_k6", "dralm32s_t6c1"]

@@ -14,7 +14,7 @@ from catalog.pareto import pareto_front
 from catalog.quantities import METRICS, parse_value, quantity, size_of, text_of, value_of
 from catalog.query import Query, ordered, search
 from multipliers import OperandFormat, ParameterError, UnknownNameError
-from multipliers.accumulator import ErrorMetrics
+from multipliers.metric_values import ErrorMetrics
 from multipliers.metrics import error_metrics
 
 

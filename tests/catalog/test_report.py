@@ -19,9 +19,9 @@ from catalog.report.definitions import LAWS, METRICS
 from catalog.report.page import SECTIONS
 from catalog.report.surface import DRAWN_PER_BLOCK, N_BLOCKS, measure_surface
 from catalog.report.words import sentences
-from multipliers.accumulator import ErrorMetrics
 from multipliers.characterise import characterise
 from multipliers.errors import NetlistError, ParameterError
+from multipliers.metric_values import ErrorMetrics
 from multipliers.multiplier import Multiplier
 from multipliers.structure import Structure
 

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multipliers import CallableMultiplier, OperandFormat, ParameterError, TableMultiplier, get
-from multipliers.accumulator import ErrorAccumulator, ErrorMetrics
+from multipliers.accumulator import ErrorAccumulator
 from multipliers.distributions import normalised_weights, weighted_pairs
+from multipliers.metric_values import ErrorMetrics
 from multipliers.metrics import error_metrics, normaliser_value
 from multipliers.multiplier import sample_pairs
 
