@@ -1,0 +1,56 @@
+"""Reference networks: their published sizes, and reproducible weights."""
+
+import pytest
+import torch
+
+from surrogate.nn.networks import LeNet5, ResNet, ResNet8
+
+
+def parameters(network):
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_resnet8_is_that_of_mlperf_tiny():
+    network = ResNet8.seeded(0)
+    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    statistics = sum(2 * norm.num_features for norm in norms)
+    biases = sum(norm.num_features for norm in norms)  # which MLPerf Tiny's convolutions have before batch norm
+    assert parameters(network) + statistics + biases == 78666  # its published size
+    x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    shapes = []
+    for block in network.stages:
+        block.register_forward_hook(lambda _, __, y: shapes.append(tuple(y.shape)))
+    assert network(x).shape == (2, 10)
+    assert shapes == [(2, 16, 32, 32), (2, 32, 16, 16), (2, 64, 8, 8)]
+
+
+@pytest.mark.parametrize("depth", [8, 14, 20])
+def test_depth_counts_convolutions_of_the_main_path_and_the_linear_layer(depth):
+    network = ResNet(depth, channels=1, classes=3, width=4)
+    layers = [
+        name
+        for name, module in network.named_modules()
+        if isinstance(module, torch.nn.Conv2d | torch.nn.Linear) and "shortcut" not in name
+    ]
+    assert len(layers) == depth
+    assert network(torch.zeros(1, 1, 8, 8)).shape == (1, 3)
+
+
+@pytest.mark.parametrize("kind", [LeNet5, ResNet8])
+def test_seeds_decide_weights_and_leave_the_global_generator_alone(kind):
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    first, again, other = (kind.seeded(seed, classes=4) for seed in (3, 3, 4))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    weights, same, others = (
+        torch.cat([p.detach().ravel() for p in network.parameters()]) for network in (first, again, other)
+    )
+    assert torch.equal(weights, same)
+    assert not torch.equal(weights, others)
+
+
+def test_bad_sizes():
+    with pytest.raises(ValueError, match=r"depth must be 6 n \+ 2 \(8, 14, 20, ...\), got 10"):
+        ResNet(10)
+    with pytest.raises(ValueError, match="image_size must be at least 8, got 4"):
+        LeNet5(4)
