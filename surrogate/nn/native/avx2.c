@@ -91,9 +91,9 @@ TARGET INLINE void block(const uint8_t *table, int64_t stride, const uint8_t *pa
 TARGET void avx2_kernel(const Table *whole, const uint8_t *panel, const uint8_t *keep, const uint8_t *w, int lanes,
                         int positions, uint32_t *sums)
 {
-    const int64_t size = whole->size, stride = whole->planes * size;
+    const int64_t size = whole->size, stride = whole->row_stride;
     for (int plane = 0; plane < whole->planes; plane++) {
-        const uint8_t *table = whole->entries + plane * size;
+        const uint8_t *table = whole->entries + plane * whole->plane_stride;
         for (int i = 0; i < positions; i += 32 * VECTORS) {
             if (keep)
                 SIZES(1);

@@ -40,7 +40,7 @@ TARGET INLINE void add_plane(__m512i all, __m512i odd, int shift, uint32_t *sums
 }
 
 /* `planes` (1 or 2), `registers` (1, 2 or 4 a plane), `vectors` and `masked` are constants where this is inlined. */
-TARGET INLINE void block(const uint8_t *table, int64_t stride, const uint8_t *panel, const uint8_t *keep,
+TARGET INLINE void block(const uint8_t *table, int64_t stride, int64_t next, const uint8_t *panel, const uint8_t *keep,
                          const uint8_t *w, int lanes, int shift, uint32_t *sums, int planes, int registers,
                          int vectors, int masked)
 {
@@ -52,7 +52,7 @@ TARGET INLINE void block(const uint8_t *table, int64_t stride, const uint8_t *pa
         const uint8_t *entries = table + stride * w[k];
 #pragma GCC unroll 8
         for (int r = 0; r < planes * registers; r++)
-            row[r] = _mm512_loadu_si512(entries + 64 * r);
+            row[r] = _mm512_loadu_si512(entries + r / registers * next + 64 * (r % registers));
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++) {
             const int64_t at = (int64_t)k * POSITIONS + 64 * v;
@@ -72,7 +72,7 @@ TARGET INLINE void block(const uint8_t *table, int64_t stride, const uint8_t *pa
             add_plane(all[p][v], odd[p][v], shift + 8 * p, sums + 64 * v);
 }
 
-#define ARGUMENTS table, stride, panel, keep, w, lanes, shift, sums
+#define ARGUMENTS table, stride, next, panel, keep, w, lanes, shift, sums
 
 #define SIZES(planes, vectors, masked)                                                                                \
     do {                                                                                                              \
@@ -99,10 +99,10 @@ TARGET INLINE void block(const uint8_t *table, int64_t stride, const uint8_t *pa
 TARGET void avx512_kernel(const Table *whole, const uint8_t *panel, const uint8_t *keep, const uint8_t *w, int lanes,
                           int positions, uint32_t *sums)
 {
-    const int64_t size = whole->size, stride = whole->planes * size;
+    const int64_t size = whole->size, stride = whole->row_stride, next = whole->plane_stride;
     const int vectors = positions <= 64 ? 1 : VECTORS;
     for (int plane = 0; plane < whole->planes; plane += 2) {
-        const uint8_t *table = whole->entries + plane * size;
+        const uint8_t *table = whole->entries + plane * next;
         const int shift = 8 * plane;
         if (whole->planes - plane == 1)
             SHAPES(1);

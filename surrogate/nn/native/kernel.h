@@ -19,6 +19,8 @@ typedef struct {
     const uint8_t *entries; /* [weight][plane][size] bytes, or [weight][256] int32 for the portable kernel */
     int64_t planes;         /* bytes of an entry, 1 to 4 */
     int64_t size;           /* entries of a row: 64, 128 or 256 */
+    int64_t plane_stride;   /* bytes from a plane of a row to the next, and from a row to the next: a kernel may be */
+    int64_t row_stride;     /* given one half of each row, if no activation selects from the other */
 } Table;
 
 /* panel: [lanes][POSITIONS]; keep: the same shape, 0xff or 0 where a lane is skipped, or NULL;

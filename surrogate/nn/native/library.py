@@ -26,7 +26,7 @@ class Problem(ctypes.Structure):
 
     _fields_ = (
         *((name, c_void_p) for name in ("x", "keep", "w", "out", "entries")),
-        *((name, c_int64) for name in ("planes", "size", "minimum")),
+        *((name, c_int64) for name in ("planes", "size", "plane_stride", "row_stride", "minimum")),
         *((name, c_int64) for name in ("images", "channels", "height", "width", "groups", "out_channels")),
         *((name, c_int64) for name in ("kernel_h", "kernel_w", "stride_h", "stride_w", "dilation_h", "dilation_w")),
         *((name, c_int64) for name in ("out_h", "out_w", "first_lane", "end_lane", "kernel", "splits", "next_task")),

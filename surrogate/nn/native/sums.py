@@ -107,6 +107,8 @@ class NativeTable:
             entries=self.entries.data_ptr(),
             planes=self.planes,
             size=self.size,
+            plane_stride=self.size,
+            row_stride=self.planes * self.size,
             minimum=self.minimum,
             images=n,
             channels=c // groups,
