@@ -33,7 +33,7 @@ setup(
     ext_modules=[
         Extension(
             "surrogate.nn.native._sums",
-            sources=[str(FOLDER / name) for name in ("sums.c", "portable.c", "avx2.c", "avx512.c")],
+            sources=[str(FOLDER / name) for name in ("sums.c", "portable.c", "avx2.c", "avx512.c", "neon.c")],
             depends=[str(FOLDER / "kernel.h")],
             export_symbols=["axs_features", "axs_pack", "axs_problem_size", "axs_sums"],
             optional=True,

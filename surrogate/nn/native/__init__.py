@@ -7,6 +7,8 @@ needed. It holds several kernels and runs the first that the processor has instr
     Byte permutes: a row of the table stays in registers, and one instruction looks up 64 activations.
 ``"avx2"``
     Byte shuffles over 16 entries, and a tree of blends.
+``"neon"``
+    Table instructions over 64 entries, on 64-bit ARM.
 ``"portable"``
     Plain C, on any processor.
 ``"torch"``

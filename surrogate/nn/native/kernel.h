@@ -30,10 +30,15 @@ typedef void Kernel(const Table *table, const uint8_t *panel, const uint8_t *kee
 
 Kernel portable_kernel;
 
-#if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
-#define HAVE_X86_KERNELS 1
+#if defined(__GNUC__) || defined(__clang__)
 #define INLINE static inline __attribute__((always_inline))
+#ifdef __x86_64__
+#define HAVE_X86_KERNELS 1
 Kernel avx2_kernel, avx512_kernel;
+#elif defined(__aarch64__)
+#define HAVE_NEON_KERNEL 1
+Kernel neon_kernel;
+#endif
 #endif
 
 #endif

@@ -14,10 +14,10 @@ from surrogate.nn.errors import ConversionError
 VARIABLE = "AXSURROGATE_TABLE_KERNEL"
 """Environment variable that names the kernel to run."""
 
-KERNELS = ("avx512-vbmi", "avx2", "portable", "torch")
+KERNELS = ("avx512-vbmi", "avx2", "neon", "portable", "torch")
 """Names of all kernels, in the order of preference."""
 
-NUMBERS = {"portable": 0, "avx2": 1, "avx512-vbmi": 2}
+NUMBERS = {"portable": 0, "avx2": 1, "avx512-vbmi": 2, "neon": 3}
 """Numbers by which the library knows its kernels."""
 
 
@@ -81,7 +81,7 @@ def available_kernels() -> tuple[str, ...]:
     if library is None:
         return ("torch",)
     features = library.axs_features()
-    has = {"avx512-vbmi": features & 2, "avx2": features & 1}
+    has = {"avx512-vbmi": features & 2, "avx2": features & 1, "neon": features & 4}
     return tuple(name for name in KERNELS if has.get(name, True))
 
 

@@ -48,13 +48,16 @@ typedef struct {
     int64_t kept[POSITIONS];
 } Block;
 
-/* Bit 0: AVX2; bit 1: AVX-512 with VBMI. The compiler's check includes that the system saves the registers. */
+/* Bit 0: AVX2; bit 1: AVX-512 with VBMI; bit 2: NEON. The compiler's check of the first two includes that the system
+ * saves the registers. */
 EXPORT int axs_features(void)
 {
 #ifdef HAVE_X86_KERNELS
     __builtin_cpu_init();
     int avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
     return (__builtin_cpu_supports("avx2") ? 1 : 0) | (avx512 && __builtin_cpu_supports("avx512vbmi") ? 2 : 0);
+#elif defined(HAVE_NEON_KERNEL)
+    return 4;
 #else
     return 0;
 #endif
@@ -73,6 +76,9 @@ static Kernel *kernel_of(int64_t number)
         return avx512_kernel;
     if (number == 1)
         return avx2_kernel;
+#elif defined(HAVE_NEON_KERNEL)
+    if (number == 3)
+        return neon_kernel;
 #endif
     (void)number;
     return portable_kernel;
