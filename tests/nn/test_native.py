@@ -3,6 +3,7 @@
 import copy
 import itertools
 import pickle
+import platform
 from functools import cache
 
 import numpy as np
@@ -16,7 +17,9 @@ from surrogate.nn.geometry import Convolution
 from surrogate.nn.native import KERNELS, NativeWeights, active_kernel, available_kernels, library
 from surrogate.nn.table_engine import TableEngine
 
-COMPILED = [name for name in KERNELS if name != "torch"]
+FOREIGN = ("avx512-vbmi", "avx2") if platform.machine() in ("aarch64", "arm64") else ("neon",)
+HERE = [name for name in KERNELS if name not in FOREIGN]  # test_native_processors.py has the others
+COMPILED = [name for name in HERE if name != "torch"]
 
 
 def force(kernel, monkeypatch):
@@ -33,7 +36,7 @@ def kernel(request, monkeypatch):
     return force(request.param, monkeypatch)
 
 
-@pytest.fixture(params=KERNELS)
+@pytest.fixture(params=HERE)
 def any_kernel(request, monkeypatch):
     """The name of a kernel, compiled or not, which is forced."""
     return force(request.param, monkeypatch)

@@ -37,6 +37,7 @@ def test_json_says_what_runs():
         assert found["library"].endswith(tuple(EXTENSION_SUFFIXES))
         assert found["avx512_vbmi"] == ("avx512-vbmi" in found["available"])
         assert found["avx2"] == ("avx2" in found["available"])
+        assert found["neon"] == ("neon" in found["available"])
     else:
         assert found["avx2"] is None
 
@@ -48,12 +49,21 @@ def test_the_features_are_those_that_the_system_names():
     words = flags.read_text().split()
     found = json.loads(doctor("--json"))
     assert found["avx2"] == ("avx2" in words)
+    assert found["neon"] == ("asimd" in words)
     assert found["avx512_vbmi"] == ({"avx512f", "avx512bw", "avx512vbmi"} <= set(words))
 
 
 def test_text_has_a_line_each():
     text = doctor()
-    for label in ("table kernel", "compiled library", "C compiler", "AVX-512 VBMI", "PyTorch", "int8 products exact"):
+    for label in (
+        "table kernel",
+        "compiled library",
+        "C compiler",
+        "AVX-512 VBMI",
+        "NEON",
+        "PyTorch",
+        "int8 products exact",
+    ):
         assert sum(line.startswith(label) for line in text.splitlines()) == 1
     assert available_kernels()[0] in text
 

@@ -24,7 +24,7 @@ typedef struct {
 } Table;
 
 /* panel: [lanes][POSITIONS]; keep: the same shape, 0xff or 0 where a lane is skipped, or NULL;
- * sums: [POSITIONS], of which those beyond `positions` may become anything. */
+ * bits of an index beyond a row's size are ignored; sums: [POSITIONS], of which those beyond `positions` may become anything. */
 typedef void Kernel(const Table *table, const uint8_t *panel, const uint8_t *keep, const uint8_t *w, int lanes,
                     int positions, uint32_t *sums);
 

@@ -27,7 +27,7 @@ INLINE void block(const uint8_t *table, int64_t stride, const uint8_t *panel, co
         const int64_t at = (int64_t)k * POSITIONS;
         uint8x16_t x[VECTORS], entry[VECTORS];
         for (int v = 0; v < VECTORS; v++)
-            x[v] = vld1q_u8(panel + at + BYTES * v);
+            x[v] = vandq_u8(vld1q_u8(panel + at + BYTES * v), vdupq_n_u8((uint8_t)(64 * quarters - 1)));
 #pragma GCC unroll 4
         for (int q = 0; q < quarters; q++) {
             const uint8x16x4_t part = vld1q_u8_x4(row + 64 * q);
@@ -65,9 +65,9 @@ INLINE void block(const uint8_t *table, int64_t stride, const uint8_t *panel, co
 void neon_kernel(const Table *whole, const uint8_t *panel, const uint8_t *keep, const uint8_t *w, int lanes,
                  int positions, uint32_t *sums)
 {
-    const int64_t size = whole->size, stride = whole->planes * size;
+    const int64_t size = whole->size, stride = whole->row_stride;
     for (int plane = 0; plane < whole->planes; plane++) {
-        const uint8_t *table = whole->entries + plane * size;
+        const uint8_t *table = whole->entries + plane * whole->plane_stride;
         for (int i = 0; i < positions; i += BYTES * VECTORS) {
             if (keep)
                 SIZES(keep + i, 1);

@@ -1,8 +1,9 @@
 /* Runs one table kernel on the problems of the standard input, for processors that Python does not run on here.
  *
  *   run_kernel features      print axs_features()
- *   run_kernel KERNEL        until the input ends, read six int64 (planes, size, weights, lanes, positions, masked), the
- *                            table, panel, mask (if masked) and weights; write `positions` uint32 sums
+ *   run_kernel KERNEL        until the input ends, read eight int64 (planes, size, stride of planes, first entry that counts,
+ *                            weights, lanes, positions, masked), the table, panel, mask (if masked) and weights; write
+ *                            `positions` uint32 sums
  *
  * Every array is as large as kernel.h promises and no larger, so that a sanitiser sees what a kernel reads beyond it.
  */
@@ -50,15 +51,19 @@ int main(int argc, char **argv)
         return 2;
     }
     struct {
-        int64_t planes, size, weights, lanes, positions, masked;
+        int64_t planes, size, stride, first, weights, lanes, positions, masked;
     } h;
     while (fread(&h, sizeof h, 1, stdin) == 1) {
-        uint8_t *entries = read_bytes(h.weights * h.planes * h.size), *panel = read_bytes(h.lanes * POSITIONS);
+        uint8_t *entries = read_bytes(h.weights * h.planes * h.stride), *panel = read_bytes(h.lanes * POSITIONS);
         uint8_t *keep = h.masked ? read_bytes(h.lanes * POSITIONS) : 0, *w = read_bytes(h.lanes);
         uint32_t *sums = calloc(POSITIONS, sizeof *sums);
         if (!sums)
             return 3;
-        const Table table = {.entries = entries, .planes = h.planes, .size = h.size};
+        const Table table = {.entries = entries + h.first,
+                             .planes = h.planes,
+                             .size = h.size,
+                             .plane_stride = h.stride,
+                             .row_stride = h.planes * h.stride};
         kernel(&table, panel, keep, w, (int)h.lanes, (int)h.positions, sums);
         fwrite(sums, sizeof *sums, h.positions, stdout);
         free(entries);
