@@ -16,9 +16,9 @@ from surrogate.nn.config import ApproxConfig
 from surrogate.nn.conv import ApproxConv1d, ApproxConv2d, ApproxConv3d
 from surrogate.nn.conv_transpose import ApproxConvTranspose1d, ApproxConvTranspose2d, ApproxConvTranspose3d
 from surrogate.nn.errors import ConversionError
-from surrogate.nn.layer import MODES, ApproxLayer
+from surrogate.nn.layer import ApproxLayer
 from surrogate.nn.linear import ApproxLinear
-from surrogate.nn.matmul import MATMUL_MODES, ApproxMatmul
+from surrogate.nn.operation import MODES, ApproxOperation
 
 Configs = ApproxConfig | Mapping[str, ApproxConfig | None]
 Filter = Callable[[nn.Module, str], bool]
@@ -139,10 +139,10 @@ def approximate_layers(model: nn.Module) -> Iterator[tuple[str, ApproxLayer]]:
             yield name, layer
 
 
-def _operations(model: nn.Module) -> Iterator[tuple[str, ApproxLayer | ApproxMatmul]]:
+def _operations(model: nn.Module) -> Iterator[tuple[str, ApproxOperation]]:
     """Yield all that observes ranges: approximate layers, and products of two activations."""
     for name, module in model.named_modules():
-        if isinstance(module, ApproxLayer | ApproxMatmul):
+        if isinstance(module, ApproxOperation):
             yield name, module
 
 
@@ -166,8 +166,6 @@ def mode(model: nn.Module, name: str) -> Iterator[None]:
     if name not in MODES:
         raise ConversionError(f"mode must be one of {MODES}, got {name!r}")
     layers = [layer for _, layer in _operations(model)]
-    if name not in MATMUL_MODES and any(isinstance(layer, ApproxMatmul) for layer in layers):
-        raise ConversionError(f"a product of two activations has no mode {name!r}, only {MATMUL_MODES}")
     before = [layer.mode for layer in layers]
     try:
         for layer in layers:

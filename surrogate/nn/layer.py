@@ -11,21 +11,18 @@ through: the gradient of the accurate layer at the dequantised operands.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from surrogate.nn.config import ApproxConfig
 from surrogate.nn.engine import Engine
-from surrogate.nn.errors import ConversionError
 from surrogate.nn.geometry import Convolution
+from surrogate.nn.operation import ApproxOperation
 from surrogate.nn.quantise import Quantiser
-from surrogate.nn.simulate import SIMULATIONS, simulation_engine
-
-MODES = ("approximate", "calibrate", "float", *SIMULATIONS)
 
 
 @dataclass(frozen=True)
@@ -40,23 +37,17 @@ class _Weights:
     sums: Tensor  # (out,), float64
 
 
-class ApproxLayer(nn.Module, ABC):
-    """What approximate layers share: quantisers, engine, modes and the rescaling of sums.
+class ApproxLayer(ApproxOperation):
+    """What approximate layers share: quantisers, transformed weights and the rescaling of sums.
 
     Attributes
     ----------
-    config : ApproxConfig
-        As given, backend settled.
     activation_quantiser, weight_quantiser : Quantiser
         Weights follow the current parameter; the range of activations is observed while training or calibrating.
-    mode : {"approximate", "calibrate", "float", ...}
-        ``"approximate"`` computes as configured. ``"calibrate"`` observes ranges and computes like ``"float"``:
-        accurately, without quantisation. Others are those of `surrogate.nn.simulate`.
     """
 
-    config: ApproxConfig
     weight: Tensor
-    fingerprint: Tensor
+    parts = (*ApproxOperation.parts, "activation_quantiser", "weight_quantiser", "_cache")
     channel_axis = 1
     """Axis of the input's channels or features."""
     adds_zeros = False
@@ -70,65 +61,28 @@ class ApproxLayer(nn.Module, ABC):
 
     def attach(self, config: ApproxConfig) -> Self:
         """Give a torch layer, whose class has been changed to this one, its approximate parts."""
-        self.config = config.resolved()
+        super().attach(config)
         device = self.weight.device
         kernel = self.kernel(self.weight)
         channels = kernel.shape[0] if config.weight.granularity == "channel" else 1
         self.activation_quantiser = Quantiser(config.activation, config.activation_format)
         self.weight_quantiser = Quantiser(config.weight, config.weight_format, channels)
-        self.engine = self.config.engine()
-        digest = bytes.fromhex(self.config.reference.fingerprint)
-        self.register_buffer("fingerprint", torch.tensor(list(digest), dtype=torch.uint8))
         for part in (self.activation_quantiser, self.weight_quantiser, self.engine):
             part.to(device)
         self.fingerprint = self.fingerprint.to(device)
         self.weight_quantiser.observe(kernel)
-        self._simulators: dict[str, Engine] = {}
-        self.mode = "approximate"
         self._cache: _Weights | None = None
         self.train(self.training)
         return self
 
-    def detach_(self) -> Self:
-        """Remove the approximate parts; the inverse of `attach`."""
-        parts = ("activation_quantiser", "weight_quantiser", "engine", "fingerprint", "config", "_cache")
-        for name in (*parts, "_simulators", "_mode"):
-            delattr(self, name)
-        return self
-
     @property
-    def mode(self) -> str:
-        """What the layer computes."""
-        return self._mode
-
-    @mode.setter
-    def mode(self, name: str) -> None:
-        if name not in MODES:
-            raise ConversionError(f"mode must be one of {MODES}, got {name!r}")
-        if name in SIMULATIONS and name not in self._simulators:
-            self._simulators[name] = simulation_engine(self.config, name)
-        self._mode = name
-
-    @property
-    def running(self) -> Engine:
-        """The engine of the mode."""
-        if self.mode not in SIMULATIONS:
-            return self.engine
-        return self._simulators[self.mode].to(self.weight.device)
-
-    @property
-    def exact(self) -> bool:
-        """Whether sums equal those of the multiplier as integers."""
-        return self.engine.exact
-
-    @property
-    def calibrated(self) -> bool:
-        """Whether a range of activations has been observed."""
-        return self.activation_quantiser.calibrated
+    def activations(self) -> dict[str, Quantiser]:
+        """The quantiser of the input."""
+        return {"activation_quantiser": self.activation_quantiser}
 
     def reset(self) -> None:
         """Forget the observed range of activations; a learned scale of weights starts anew, from these as they are."""
-        self.activation_quantiser.reset()
+        super().reset()
         self.weight_quantiser.reset()
         self.weight_quantiser.observe(self.kernel(self.weight))
 
@@ -210,11 +164,10 @@ class ApproxLayer(nn.Module, ABC):
         ConversionError
             If the layer runs a surrogate of float factors, whose sums are not integers.
         """
-        if not getattr(self.running, "integer", True):
-            raise ConversionError("this layer runs a surrogate of float factors; its sums are not integers")
+        engine = self.integer_engine
         self.check_input(x)
         codes = self.activation_quantiser.integers(self.expand(x))
-        sums = self.running.sums(self._indices(codes), self._weights().prepared, self.convolution())
+        sums = engine.sums(self._indices(codes), self._weights().prepared, self.convolution())
         return self.from_sums(sums.to(torch.int64), codes)
 
     @torch.no_grad()
@@ -296,19 +249,3 @@ class ApproxLayer(nn.Module, ABC):
     def __getstate__(self) -> dict[str, Any]:
         """Leave the cache of transformed weights out of copies and pickles."""
         return {**self.__dict__, "_cache": None}
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
-        saved = state_dict.get(prefix + "fingerprint")
-        if saved is not None and not torch.equal(saved.cpu(), self.fingerprint.cpu()):
-            raise ConversionError(
-                f"the state of {prefix[:-1]!r} was saved for another multiplier than {self.config.name!r}; convert the "
-                f"model with the multiplier that it was saved with before loading"
-            )
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-
-    def extra_repr(self) -> str:
-        """Summarise for ``print(model)``."""
-        kind = "exact" if self.exact else "approximate"
-        backend = self.config.backend if self.config.backend == "table" else f"{kind} surrogate"
-        state = "" if self.calibrated else ", not calibrated"
-        return f"{super().extra_repr()}, multiplier={self.config.name}, by {backend}{state}"

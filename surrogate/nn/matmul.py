@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -12,12 +12,25 @@ from surrogate.nn.config import ApproxConfig
 from surrogate.nn.engine import Engine
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.geometry import Convolution
+from surrogate.nn.operation import ApproxOperation
 from surrogate.nn.quantise import Quantiser
 
-MATMUL_MODES = ("approximate", "calibrate", "float")
+
+class Matmul(nn.Module):
+    """`torch.matmul` as a module: what `surrogate.nn.approximate_` can make approximate, as it can a linear layer.
+
+    Examples
+    --------
+    >>> Matmul()(torch.ones(2, 3), torch.ones(3, 4)).shape
+    torch.Size([2, 4])
+    """
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Multiply; shapes as `torch.matmul` takes them."""
+        return torch.matmul(x, y)
 
 
-class ApproxMatmul(nn.Module):
+class ApproxMatmul(ApproxOperation, Matmul):
     """`torch.matmul` (and so `torch.bmm`) of two activations through an approximate multiplier.
 
     A module, since it remembers ranges: `surrogate.nn.calibrate` and training observe those of both operands. Use one
@@ -31,8 +44,8 @@ class ApproxMatmul(nn.Module):
 
     Attributes
     ----------
-    mode : {"approximate", "calibrate", "float"}
-        As of `ApproxLayer`.
+    activation_quantiser, second_quantiser : Quantiser
+        Of the first and the second operand.
 
     Examples
     --------
@@ -44,58 +57,72 @@ class ApproxMatmul(nn.Module):
     torch.Size([2, 4, 7, 7])
     """
 
-    fingerprint: Tensor
+    parts = (*ApproxOperation.parts, "activation_quantiser", "second_quantiser")
 
     def __init__(self, config: ApproxConfig) -> None:
         super().__init__()
-        self.config = config.resolved()
-        self.engine = self.config.engine()
+        self.attach(config)
+
+    def attach(self, config: ApproxConfig) -> Self:
+        """Give a `Matmul`, whose class has been changed to this one, its approximate parts."""
+        super().attach(config)
         self.activation_quantiser = Quantiser(config.activation, config.activation_format)
         self.second_quantiser = Quantiser(replace(config.weight, granularity="tensor"), config.weight_format)
-        digest = bytes.fromhex(self.config.reference.fingerprint)
-        self.register_buffer("fingerprint", torch.tensor(list(digest), dtype=torch.uint8))
-        self.mode = "approximate"
+        return self
 
     @property
-    def calibrated(self) -> bool:
-        """Whether the ranges of both operands have been observed."""
-        return self.activation_quantiser.calibrated and self.second_quantiser.calibrated
-
-    def reset(self) -> None:
-        """Forget the observed ranges."""
-        self.activation_quantiser.reset()
-        self.second_quantiser.reset()
+    def activations(self) -> dict[str, Quantiser]:
+        """The quantisers of both operands."""
+        return {"activation_quantiser": self.activation_quantiser, "second_quantiser": self.second_quantiser}
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Multiply as the mode says; shapes as `torch.matmul` takes them."""
         if self.mode == "float":
-            return torch.matmul(x, y)
-        if not (x.is_floating_point() and x.dtype == y.dtype):
-            raise ConversionError(f"expected two float tensors of one datatype, got {x.dtype} and {y.dtype}")
-        if self.mode == "calibrate" or self.training:
+            return super().forward(x, y)
+        _check_operands(x, y)
+        if self.mode == "calibrate" or (self.training and x.numel() > 0 and y.numel() > 0):
             how = "extend" if self.mode == "calibrate" else "average"
             self.activation_quantiser.observe(x, how)
             self.second_quantiser.observe(y, how)
         if self.mode == "calibrate":
-            return torch.matmul(x, y)
+            return super().forward(x, y)
         quantisers = (self.activation_quantiser, self.second_quantiser)
         wide = torch.float64 if x.dtype == torch.float64 else torch.float32
         with torch.autocast(x.device.type, enabled=False):
-            z = approximate_matmul(x.to(wide), y.to(wide), *quantisers, self.engine, self.config)
+            z = approximate_matmul(x.to(wide), y.to(wide), *quantisers, self.running, self.config)
         return z.to(x.dtype)
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
-        saved = state_dict.get(prefix + "fingerprint")
-        if saved is not None and not torch.equal(saved.cpu(), self.fingerprint.cpu()):
-            raise ConversionError(
-                f"the state of {prefix[:-1]!r} was saved for another multiplier than {self.config.name!r}; build the "
-                f"module with the multiplier that it was saved with before loading"
-            )
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+    @torch.no_grad()
+    def accumulate(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return the integer sums ``sum f(xq, yq)`` before rescaling, int64, of the shape of ``torch.matmul(x, y)``.
 
-    def extra_repr(self) -> str:
-        """Summarise for ``print(model)``."""
-        return f"multiplier={self.config.name}" + ("" if self.calibrated else ", not calibrated")
+        Raises
+        ------
+        ConversionError
+            If the operands do not fit together, or the sums of the mode are not integers.
+        """
+        engine = self.integer_engine
+        _check_operands(x, y)
+        columns = y[:, None] if y.ndim == 1 else y
+        xq = self.activation_quantiser.integers(x[None] if x.ndim == 1 else x)
+        yq = self.second_quantiser.integers(columns)
+        minima = self.config.activation_format.minimum, self.config.weight_format.minimum
+        sums = matmul_sums(xq - minima[0], yq - minima[1], engine).to(torch.int64)
+        return _without_added_axes(sums, x, y)
+
+
+def _check_operands(x: Tensor, y: Tensor) -> None:
+    if not (x.is_floating_point() and x.dtype == y.dtype):
+        raise ConversionError(f"expected two float tensors of one datatype, got {x.dtype} and {y.dtype}")
+    if 0 in (x.ndim, y.ndim) or x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:
+        raise ConversionError(f"shapes {tuple(x.shape)} and {tuple(y.shape)} cannot be multiplied; see torch.matmul")
+
+
+def _without_added_axes(z: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Drop the axes of a product that stand for vectors made matrices."""
+    if y.ndim == 1:
+        z = z.squeeze(-1)
+    return z.squeeze(-1 if y.ndim == 1 else -2) if x.ndim == 1 else z
 
 
 def approximate_matmul(
@@ -122,12 +149,11 @@ def approximate_matmul(
     Raises
     ------
     ConversionError
-        If the inner dimensions differ.
+        If the operands do not fit together.
     NotCalibratedError
         If a quantiser has not observed a range.
     """
-    if 0 in (x.ndim, y.ndim) or x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:
-        raise ConversionError(f"shapes {tuple(x.shape)} and {tuple(y.shape)} cannot be multiplied; see torch.matmul")
+    _check_operands(x, y)
     columns = y[:, None] if y.ndim == 1 else y
     (x_hat, xq), (y_hat, yq) = x_quantiser(x[None] if x.ndim == 1 else x), y_quantiser(columns)
     with torch.no_grad():
@@ -138,9 +164,7 @@ def approximate_matmul(
         corrected = sums.double() - zx * column_sums - zy * row_sums + xq.shape[-1] * zx * zy
         z = corrected.to(x.dtype) * (x_quantiser.scale.to(x.dtype) * y_quantiser.scale.to(x.dtype))
     result: Tensor = _StraightThroughMatmul.apply(x_hat, y_hat, z)  # type: ignore[no-untyped-call]
-    if y.ndim == 1:
-        result = result.squeeze(-1)
-    return result.squeeze(-1 if y.ndim == 1 else -2) if x.ndim == 1 else result
+    return _without_added_axes(result, x, y)
 
 
 def matmul_sums(x: Tensor, y: Tensor, engine: Engine) -> Tensor:

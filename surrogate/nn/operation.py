@@ -1,0 +1,129 @@
+"""What all approximate operations share: a multiplier and its engine, modes, ranges of activations, and their state."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from surrogate.nn.config import ApproxConfig
+from surrogate.nn.engine import Engine
+from surrogate.nn.errors import ConversionError
+from surrogate.nn.quantise import Quantiser
+from surrogate.nn.simulate import SIMULATIONS, simulation_engine
+
+MODES = ("approximate", "calibrate", "float", *SIMULATIONS)
+
+
+class ApproxOperation(nn.Module, ABC):
+    """An operation that quantises its operands and multiplies them through a multiplier.
+
+    Subclasses are drop-in: they derive from the accurate module, too, and an accurate module whose class is changed
+    to theirs becomes approximate by `attach`, and accurate again by `detach_`.
+
+    Attributes
+    ----------
+    config : ApproxConfig
+        As given, backend settled.
+    engine : Engine
+        Does the sums of mode ``"approximate"``.
+    fingerprint : Tensor
+        SHA-256 of the multiplier, a buffer: states of another multiplier are refused.
+    mode : {"approximate", "calibrate", "float", ...}
+        ``"approximate"`` computes as configured. ``"calibrate"`` observes ranges and computes like ``"float"``:
+        accurately, without quantisation. Others are those of `surrogate.nn.simulate`.
+    """
+
+    config: ApproxConfig
+    engine: Engine
+    fingerprint: Tensor
+    parts: ClassVar[tuple[str, ...]] = ("engine", "fingerprint", "config", "_simulators", "_mode")
+    """Attributes that `attach` adds, and `detach_` removes."""
+
+    def attach(self, config: ApproxConfig) -> Self:
+        """Give an accurate module, whose class has been changed to this one, its approximate parts."""
+        self.config = config.resolved()
+        self.engine = self.config.engine()
+        digest = bytes.fromhex(self.config.reference.fingerprint)
+        self.register_buffer("fingerprint", torch.tensor(list(digest), dtype=torch.uint8))
+        self._simulators: dict[str, Engine] = {}
+        self.mode = "approximate"
+        return self
+
+    def detach_(self) -> Self:
+        """Remove the approximate parts; the inverse of `attach`."""
+        for name in self.parts:
+            delattr(self, name)
+        return self
+
+    @property
+    @abstractmethod
+    def activations(self) -> dict[str, Quantiser]:
+        """Quantisers whose ranges are observed, by the name of their attribute."""
+
+    @property
+    def mode(self) -> str:
+        """What the operation computes."""
+        return self._mode
+
+    @mode.setter
+    def mode(self, name: str) -> None:
+        if name not in MODES:
+            raise ConversionError(f"mode must be one of {MODES}, got {name!r}")
+        if name in SIMULATIONS and name not in self._simulators:
+            self._simulators[name] = simulation_engine(self.config, name)
+        self._mode = name
+
+    @property
+    def running(self) -> Engine:
+        """The engine of the mode."""
+        if self.mode not in SIMULATIONS:
+            return self.engine
+        return self._simulators[self.mode].to(self.fingerprint.device)
+
+    @property
+    def integer_engine(self) -> Engine:
+        """The engine of the mode, if its sums are integers.
+
+        Raises
+        ------
+        ConversionError
+            If it runs a surrogate of float factors, whose sums are not.
+        """
+        if not getattr(self.running, "integer", True):
+            raise ConversionError("this layer runs a surrogate of float factors; its sums are not integers")
+        return self.running
+
+    @property
+    def exact(self) -> bool:
+        """Whether sums equal those of the multiplier as integers."""
+        return self.engine.exact
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the ranges of all activations have been observed."""
+        return all(quantiser.calibrated for quantiser in self.activations.values())
+
+    def reset(self) -> None:
+        """Forget the observed ranges."""
+        for quantiser in self.activations.values():
+            quantiser.reset()
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        saved = state_dict.get(prefix + "fingerprint")
+        if saved is not None and not torch.equal(saved.cpu(), self.fingerprint.cpu()):
+            raise ConversionError(
+                f"the state of {prefix[:-1]!r} was saved for another multiplier than {self.config.name!r}; convert the "
+                f"model with the multiplier that it was saved with before loading"
+            )
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+    def extra_repr(self) -> str:
+        """Summarise for ``print(model)``."""
+        kind = "exact" if self.exact else "approximate"
+        backend = self.config.backend if self.config.backend == "table" else f"{kind} surrogate"
+        own = super().extra_repr()
+        state = "" if self.calibrated else ", not calibrated"
+        return f"{own}{', ' if own else ''}multiplier={self.config.name}, by {backend}{state}"
