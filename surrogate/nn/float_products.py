@@ -6,9 +6,8 @@ are added in float64.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import cast
 
 import torch
@@ -16,12 +15,13 @@ from torch import Tensor
 
 from surrogate.nn.engine import lookup_rows
 from surrogate.nn.geometry import Convolution
+from surrogate.nn.operators import opaque, probed
 from surrogate.nn.precision import full_precision
 
 _BLOCK_BYTES = 1 << 24
 
 
-@cache
+@probed
 def convolutions_are_exact(device_type: str) -> bool:
     """Whether float32 convolutions add integers without rounding: on processors, if a probe confirms it.
 
@@ -77,15 +77,36 @@ def prepare(right: Tensor, w: Tensor, groups: int, dtype: torch.dtype, channels:
     return FloatWeights(tuple(pieces), channels, direct)
 
 
+def _empty_product(x: Tensor, w: Tensor) -> Tensor:
+    return x.new_empty((*x.shape[:2], w.shape[2]))
+
+
+@opaque("float_product", _empty_product)
+def float_product(x: Tensor, w: Tensor) -> Tensor:
+    """Multiply batches of matrices in full precision."""
+    with full_precision(x.device):
+        return torch.bmm(x, w) if len(x) > 1 else torch.mm(x[0], w[0])[None]
+
+
+def _empty_convolution(x: Tensor, w: Tensor, stride: Sequence[int], dilation: Sequence[int], groups: int) -> Tensor:
+    return torch.conv2d(x, w, None, stride, 0, dilation, groups)
+
+
+@opaque("float_convolution", _empty_convolution)
+def float_convolution(x: Tensor, w: Tensor, stride: Sequence[int], dilation: Sequence[int], groups: int) -> Tensor:
+    """Convolve in full precision."""
+    with full_precision(x.device):
+        return torch.conv2d(x, w, None, stride, 0, dilation, groups)
+
+
 def sums(left: Tensor, x: Tensor, weights: FloatWeights, convolution: Convolution) -> Tensor:
     """Sum products; arguments as in `surrogate.nn.engine.Engine.sums`."""
     dtype = weights.pieces[0].dtype
     table = torch.nn.functional.pad(left.to(dtype), (0, 0, 0, 1))  # the last row: skipped lanes
     total = torch.zeros((), device=x.device)
-    with full_precision(x.device):
-        for channels, piece in zip(_channel_pieces(x, weights, convolution), weights.pieces, strict=True):
-            part = (_convolve if weights.direct else _multiply)(table, channels, piece, convolution)
-            total = part if len(weights.pieces) == 1 else total.double() + part
+    for channels, piece in zip(_channel_pieces(x, weights, convolution), weights.pieces, strict=True):
+        part = (_convolve if weights.direct else _multiply)(table, channels, piece, convolution)
+        total = part if len(weights.pieces) == 1 else total.double() + part
     return total
 
 
@@ -111,9 +132,7 @@ def _convolve(table: Tensor, x: Tensor, kernels: Tensor, convolution: Convolutio
     tables = (table,) if convolution.groups == 1 else torch.split(table, 1, dim=1)
     for columns, kernel in zip(tables, kernels, strict=True):
         images = _transform(columns, x).permute(0, 3, 1, 2)
-        y = torch.conv2d(
-            images, kernel, stride=convolution.stride, dilation=convolution.dilation, groups=convolution.groups
-        )
+        y = float_convolution(images, kernel, convolution.stride, convolution.dilation, convolution.groups)
         total = y if total is None else total.add_(y)
     return cast(Tensor, total).permute(0, 2, 3, 1)
 
@@ -128,6 +147,6 @@ def _multiply(table: Tensor, x: Tensor, matrices: Tensor, convolution: Convoluti
         rows = patches.shape[0] * out_h * out_w
         lanes = patches.reshape(rows, convolution.kernel[0] * convolution.kernel[1], groups, -1)
         lanes = lanes.permute(2, 0, 1, 3).reshape(groups, rows, length)
-        products = torch.bmm(lanes, matrices) if groups > 1 else (lanes[0] @ matrices[0])[None]
+        products = float_product(lanes, matrices)
         result[images] = products.permute(1, 0, 2).reshape(-1, out_h, out_w, groups, out_channels)
     return result.flatten(3)

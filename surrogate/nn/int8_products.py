@@ -11,20 +11,20 @@ Several terms of one operand are looked up together, as one machine word of 1, 2
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import torch
 from torch import Tensor
 
 from surrogate.nn.engine import lookup_rows
 from surrogate.nn.geometry import Convolution
+from surrogate.nn.operators import opaque, probed
 
 _BLOCK_BYTES = 1 << 21  # patches that stay in the second-level cache until they are multiplied
 
 _WORDS = {8: torch.int64, 4: torch.int32, 2: torch.int16, 1: torch.int8}
 
 
-@cache
+@probed
 def int8_products_are_exact(device: str) -> bool:
     """Whether ``torch._int_mm`` exists on ``device`` and sums int8 products in int32 without saturation.
 
@@ -43,6 +43,11 @@ def int8_products_are_exact(device: str) -> bool:
     return bool(torch.equal(actual.long(), x.long() @ w.long()))
 
 
+def _empty_product(x: Tensor, w: Tensor) -> Tensor:
+    return x.new_empty((x.shape[0], w.shape[1]), dtype=torch.int32)
+
+
+@opaque("int8_product", _empty_product)
 def multiply(x: Tensor, w: Tensor) -> Tensor:
     """Multiply int8 matrices into int32.
 

@@ -174,8 +174,11 @@ class ApproxLayer(ApproxOperation):
     def _weights(self) -> _Weights:
         """Quantise and transform the weights, again if they changed.
 
-        The comparison reads the weights once; a version counter would miss changes made through ``.data``.
+        The comparison reads the weights once; a version counter would miss changes made through ``.data``. Compiled
+        graphs cannot branch on it, and contain the transformation of the weights.
         """
+        if torch.compiler.is_compiling():
+            return self._transformed(self.weight.detach())
         cached = self._cache
         weight, engine = self.weight.detach(), self.running
         if (
@@ -187,6 +190,11 @@ class ApproxLayer(ApproxOperation):
             and torch.equal(cached.scale, self.weight_quantiser.scale)  # which may be learned
         ):
             return cached
+        self._cache = self._transformed(weight.clone())
+        return self._cache
+
+    def _transformed(self, weight: Tensor) -> _Weights:
+        engine = self.running
         kernel = self.kernel(weight)
         self.weight_quantiser.observe(kernel)
         codes = self.weight_quantiser.integers(kernel.float() if kernel.dtype != torch.float64 else kernel)
@@ -194,10 +202,7 @@ class ApproxLayer(ApproxOperation):
         indices = lanes.to(torch.int64) - self.config.weight_format.minimum
         prepared = engine.prepare(indices, self.convolution().groups)
         sums = lanes.double().flatten(1).sum(dim=1)
-        self._cache = _Weights(
-            weight.clone(), self.weight_quantiser.scale.detach().clone(), engine, indices, prepared, sums
-        )
-        return self._cache
+        return _Weights(weight, self.weight_quantiser.scale.detach().clone(), engine, indices, prepared, sums)
 
     def _indices(self, codes: Tensor, skip: bool | None = None) -> Tensor:
         """Index activations as the engine takes them; ``skip`` overrides whether added lanes are skipped."""

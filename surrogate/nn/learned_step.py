@@ -17,6 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from surrogate.nn.errors import QuantisationError
+from surrogate.nn.operators import opaque
+
 
 def learned_step_quantised(
     x: Tensor, scale: Tensor, zero_point: Tensor, low: int, high: int, n_values: int
@@ -43,11 +46,22 @@ def learned_step_quantised(
     return x_hat, q
 
 
+@opaque("positive_steps", torch.empty_like)
+def positive_steps(scale: Tensor) -> Tensor:
+    """Return learned steps, without a gradient; raise `QuantisationError` unless all are positive."""
+    if not bool((scale > 0).all()):
+        raise QuantisationError(
+            f"a learned step size is {scale.min().item():.3g}, not positive; lower the learning rate"
+        )
+    return scale.detach().clone()
+
+
 class _LearnedStep(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, scale: Tensor, zero_point: Tensor, low: int, high: int, n_values: int
     ) -> tuple[Tensor, Tensor]:
+        scale = positive_steps(scale)
         rounded = torch.round(x / scale) + zero_point
         q = rounded.clamp(low, high)
         ctx.save_for_backward(x, scale, q - zero_point, rounded == q)

@@ -25,6 +25,8 @@ import torch
 from torch import Tensor
 
 from multipliers.operands import OperandFormat
+from surrogate.nn.errors import QuantisationError
+from surrogate.nn.operators import opaque
 
 OBSERVERS = ("minmax", "moving_average", "percentile", "mse")
 
@@ -140,6 +142,52 @@ class AffineGrid:
 
 def _positive(scale: Tensor) -> Tensor:
     return torch.where(scale > torch.finfo(torch.float32).tiny, scale, 1.0)
+
+
+def _empty_range(x: Tensor, observer: str, percentile: float, operand: str, symmetric: bool) -> tuple[Tensor, Tensor]:
+    return x.new_empty(len(x)), x.new_empty(len(x))
+
+
+@opaque("observed_range", _empty_range)
+def observed_range(x: Tensor, observer: str, percentile: float, operand: str, symmetric: bool) -> tuple[Tensor, Tensor]:
+    """Find the range of one batch.
+
+    Parameters
+    ----------
+    x : Tensor
+        Shape ``(channels, n)``, float32.
+    observer : str
+        One of `OBSERVERS`.
+    percentile : float
+        Of observer ``"percentile"``.
+    operand, symmetric
+        Label of the integers, such as ``"8s"``, and whether the zero point is fixed; of observer ``"mse"``.
+
+    Returns
+    -------
+    low, high : Tensor
+        Shape ``(channels,)``.
+
+    Raises
+    ------
+    QuantisationError
+        If a value is not finite.
+    """
+    low, high = torch.aminmax(x, dim=1)
+    if not bool(torch.isfinite(low).all() & torch.isfinite(high).all()):
+        raise QuantisationError("cannot quantise: the tensor holds NaN or infinity; look for a diverging layer")
+    if observer in ("percentile", "mse"):
+        grid = AffineGrid(OperandFormat.parse(operand), symmetric)
+        return clipped_range(Samples.of(x), observer, percentile, grid)
+    return low, high
+
+
+def clipped_range(samples: Samples, observer: str, percentile: float, grid: AffineGrid) -> tuple[Tensor, Tensor]:
+    """Find the range by one of the observers that clip."""
+    if observer == "percentile":
+        return percentile_range(samples, percentile)
+    low, high = torch.clamp(samples.low, max=0.0), torch.clamp(samples.high, min=0.0)
+    return least_squares_range(samples, low, high, grid)
 
 
 def percentile_range(samples: Samples, percentile: float) -> tuple[Tensor, Tensor]:

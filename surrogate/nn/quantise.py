@@ -16,15 +16,8 @@ from torch import Tensor, nn
 from multipliers.operands import OperandFormat
 from surrogate.nn.errors import NotCalibratedError, QuantisationError
 from surrogate.nn.fixed_precision import FixedPrecision
-from surrogate.nn.learned_step import learned_step_quantised
-from surrogate.nn.observers import (
-    OBSERVERS,
-    AffineGrid,
-    Histogram,
-    Samples,
-    least_squares_range,
-    percentile_range,
-)
+from surrogate.nn.learned_step import learned_step_quantised, positive_steps
+from surrogate.nn.observers import OBSERVERS, AffineGrid, Histogram, clipped_range, observed_range
 
 SCHEMES = ("auto", "symmetric", "affine")
 GRANULARITIES = ("tensor", "channel")
@@ -155,6 +148,7 @@ class Quantiser(FixedPrecision):
             self.register_buffer("scale", torch.ones(size))
         self.register_buffer("zero_point", torch.zeros(size, dtype=torch.int32))
         self.register_buffer("observed", torch.zeros((), dtype=torch.bool))
+        self._calibrated = False  # `observed`, where it is known
         self._histogram: Histogram | None = None  # of the calibration under way
 
     @property
@@ -164,12 +158,18 @@ class Quantiser(FixedPrecision):
 
     @property
     def calibrated(self) -> bool:
-        """Whether a range has been observed."""
-        return bool(self.observed)
+        """Whether a range has been observed.
+
+        The buffer says so; since a compiled graph cannot branch on it, the answer is remembered.
+        """
+        if not self._calibrated and not torch.compiler.is_compiling() and not self.observed.is_meta:
+            self._calibrated = bool(self.observed)  # loaded, or received from another process
+        return self._calibrated
 
     def reset(self) -> None:
         """Forget the observed range."""
         self.observed.fill_(False)
+        self._calibrated = False
         self._histogram = None
 
     @torch.no_grad()
@@ -195,37 +195,34 @@ class Quantiser(FixedPrecision):
         if x.numel() == 0:
             raise QuantisationError("cannot observe the range of an empty tensor")
         flat = x.detach().reshape(self.scale.numel(), -1).float()
-        low, high = torch.aminmax(flat, dim=1)
-        if not bool(torch.isfinite(low).all() & torch.isfinite(high).all()):
-            raise QuantisationError("cannot quantise: the tensor holds NaN or infinity; look for a diverging layer")
+        low, high = self._range(flat, how)
         if self.config.learned_step and how != "extend" and self.calibrated:
             return
-        if self.config.observer in ("percentile", "mse"):
-            if how == "extend":
-                self._histogram = self._histogram or Histogram(len(flat), flat.device)
-                self._histogram.add(flat)
-                low, high = self._chosen(self._histogram.samples())
-                how = "replace"  # the histogram holds the earlier values, too
+        if how != "replace":
+            if how == "average" or self.config.observer == "moving_average":
+                later = self.minimum.lerp(low, self.config.momentum), self.maximum.lerp(high, self.config.momentum)
+            elif self.config.observer == "minmax":
+                later = torch.minimum(low, self.minimum), torch.maximum(high, self.maximum)
             else:
-                low, high = self._chosen(Samples.of(flat))
-        if how != "replace" and self.calibrated:
-            if how == "extend" and self.config.observer == "minmax":
-                low, high = torch.minimum(low, self.minimum), torch.maximum(high, self.maximum)
-            else:
-                low, high = self.minimum.lerp(low, self.config.momentum), self.maximum.lerp(high, self.config.momentum)
+                later = low, high  # the histogram holds the earlier values, too
+            low, high = torch.where(self.observed, later[0], low), torch.where(self.observed, later[1], high)
         self.minimum.copy_(low)
         self.maximum.copy_(high)
         self.observed.fill_(True)
+        self._calibrated = True
         scale, zero_point = self.grid(torch.clamp(low, max=0.0), torch.clamp(high, min=0.0))
         self.scale.copy_(scale)
         self.zero_point.copy_(zero_point.to(torch.int32))
 
-    def _chosen(self, samples: Samples) -> tuple[Tensor, Tensor]:
-        """Range of observers that clip."""
-        if self.config.observer == "percentile":
-            return percentile_range(samples, self.config.percentile)
-        low, high = torch.clamp(samples.low, max=0.0), torch.clamp(samples.high, min=0.0)
-        return least_squares_range(samples, low, high, self.grid)
+    def _range(self, flat: Tensor, how: str) -> tuple[Tensor, Tensor]:
+        """Range of ``(channels, n)`` values; in calibration, of observers that clip, of all values since `reset`."""
+        config = self.config
+        low, high = observed_range(flat, config.observer, config.percentile, self.operand.label, self.symmetric)
+        if how != "extend" or config.observer not in ("percentile", "mse"):
+            return low, high
+        self._histogram = self._histogram or Histogram(len(flat), flat.device)
+        self._histogram.add(flat)
+        return clipped_range(self._histogram.samples(), config.observer, config.percentile, self.grid)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Quantise.
@@ -253,6 +250,8 @@ class Quantiser(FixedPrecision):
     def integers(self, x: Tensor) -> Tensor:
         """Return only the integers ``q`` of `forward`, without a gradient."""
         scale, zero_point = self._parameters_for(x)
+        if self.config.learned_step:
+            scale = positive_steps(scale)
         return _rounded(x, scale, zero_point).clamp_(self.low, self.high)
 
     def _parameters_for(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -261,10 +260,6 @@ class Quantiser(FixedPrecision):
             raise NotCalibratedError(
                 "the layer has not seen the range of its activations; pass representative batches to "
                 "surrogate.nn.calibrate(model, batches), or train first"
-            )
-        if self.config.learned_step and not bool((self.scale > 0).all()):
-            raise QuantisationError(
-                f"a learned step size is {self.scale.min().item():.3g}, not positive; lower the learning rate"
             )
         shape = (-1,) + (1,) * (x.ndim - 1) if self.scale.numel() > 1 else ()
         return self.scale.to(x.dtype).reshape(shape), self.zero_point.to(x.dtype).reshape(shape)

@@ -93,7 +93,7 @@ class SurrogateEngine(Engine):
         float32 = ARITHMETICS["float32"]
         self.fits_float32 = self.integer and float32.holds(factors.left) and float32.holds(factors.right)
         self.fits_int8 = self.integer and int8_products.fits_int8(left) and int8_products.fits_int8(right)
-        self._int8_factors: Int8Factors | None = None
+        self._int8_factors = Int8Factors.of(left, right) if self.fits_int8 else None
         if arithmetic == "int8" and not self.fits_int8:
             raise ExactnessError("int8 cannot hold the factors, even shifted; use arithmetic='auto'")
         if arithmetic == "float32" and self.integer and not self.fits_float32:
@@ -148,7 +148,7 @@ class SurrogateEngine(Engine):
     def _int8(self) -> Int8Factors:
         """Shifted factors, made when first needed."""
         if self._int8_factors is None or self._int8_factors.constant.device != self.left.device:
-            self._int8_factors = Int8Factors.of(self.left, self.right)
+            self._int8_factors = Int8Factors.of(self.left, self.right)  # moved since
         return self._int8_factors
 
     def prepare(self, w: Tensor, groups: int) -> SurrogateWeights:

@@ -8,17 +8,22 @@ of output channels are added, with no gather per product.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from multipliers.multiplier import MAX_TABLE_ENTRIES, Multiplier
+from multipliers.operands import OperandFormat
+from multipliers.table import TableMultiplier
 from surrogate.errors import ExactnessError
 from surrogate.nn.engine import Engine, refuse_long_sums
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.native import NativeTable, NativeWeights, active_kernel
+from surrogate.nn.operators import opaque
 
 _BLOCK_ENTRIES = 1 << 18  # entries of a specialised table: fits the second-level cache
 _BLOCK_CHANNELS = 64  # output channels of a specialised table
@@ -72,7 +77,7 @@ class TableEngine(Engine):
 
     def prepare(self, w: Tensor, groups: int) -> Tensor | NativeWeights:
         """Keep weight indices as ``(groups, out_channels / groups, lanes)``: bytes for a compiled kernel."""
-        native = self._native()
+        native = None if torch.compiler.is_compiling() else self._native()
         if native is not None and w.device.type == "cpu":
             return native.prepare(w, groups)
         return w.reshape(groups, w.shape[0] // groups, -1)
@@ -92,6 +97,9 @@ class TableEngine(Engine):
 
     def sums(self, x: Tensor, prepared: Tensor | NativeWeights, convolution: Convolution) -> Tensor:
         """See `Engine.sums`."""
+        if torch.compiler.is_compiling():
+            sides = convolution.kernel, convolution.stride, convolution.dilation
+            return table_sums(x, self.table, cast(Tensor, prepared), self.largest, *sides)
         if isinstance(prepared, NativeWeights):
             native = self._native()
             if native is not None:
@@ -144,3 +152,67 @@ class TableEngine(Engine):
             rows = index[start : start + step].long() * table.shape[1]
             products = flat.take(rows[:, None, :] + w[None, :, :])
             out[start : start + step] = products.sum(dim=2).to(out.dtype)
+
+
+def _empty_sums(
+    x: Tensor,
+    table: Tensor,
+    w: Tensor,
+    largest: int,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    dilation: Sequence[int],
+) -> Tensor:
+    groups, out_channels, lanes = w.shape
+    size = _convolution(kernel, stride, dilation, groups).output_size(*x.shape[1:3])
+    dtype = torch.int32 if lanes * largest < 1 << 31 else torch.float64
+    return x.new_empty((x.shape[0], *size, groups * out_channels), dtype=dtype)
+
+
+@opaque("table_sums", _empty_sums)
+def table_sums(
+    x: Tensor,
+    table: Tensor,
+    w: Tensor,
+    largest: int,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    dilation: Sequence[int],
+) -> Tensor:
+    """Sum products of a table, whichever kernel is active when it runs; see `TableEngine`.
+
+    Parameters
+    ----------
+    x : Tensor
+        As `Engine.sums` takes it.
+    table : Tensor
+        Entries ``F[x, w]``, int64.
+    w : Tensor
+        Weight indices ``(groups, out_channels / groups, lanes)``, int64.
+    largest : int
+        Largest magnitude in the table.
+    kernel, stride, dilation : (int, int)
+        Geometry.
+
+    Returns
+    -------
+    Tensor
+        int32 where every sum fits, else float64.
+    """
+    engine: TableEngine | None = _engines.get(table)  # type: ignore[no-untyped-call]  # torch's own class
+    if engine is None:
+        bits = [(n - 1).bit_length() for n in table.shape]
+        multiplier = TableMultiplier(table.cpu().numpy(), OperandFormat(bits[0]), OperandFormat(bits[1]))
+        engine = _engines[table] = TableEngine(multiplier).to(table.device)
+    groups = w.shape[0]
+    weights = w.reshape(-1, *kernel, w.shape[2] // (kernel[0] * kernel[1]))
+    convolution = _convolution(kernel, stride, dilation, groups)
+    found: Tensor = engine.sums(x, engine.prepare(weights, groups), convolution)
+    return found.to(torch.int32 if w.shape[2] * largest < 1 << 31 else torch.float64)
+
+
+_engines = WeakTensorKeyDictionary()  # of the tables of compiled models
+
+
+def _convolution(kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int], groups: int) -> Convolution:
+    return Convolution((kernel[0], kernel[1]), (stride[0], stride[1]), (dilation[0], dilation[1]), groups)
