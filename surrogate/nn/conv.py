@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.functional import AccurateConvolution, straight_through_product
 from surrogate.nn.geometry import Convolution
+from surrogate.nn.inputs import FLOATS, refuse_input
 from surrogate.nn.lanes import LaneLayout
 from surrogate.nn.layer import ApproxLayer
 
@@ -68,11 +69,8 @@ class ApproxConvolution(ApproxLayer):
 
     def check_input(self, x: Tensor) -> None:
         """Raise unless ``x`` is ``(batch, in_channels, *size)`` of floats, and the kernel fits."""
-        if not (x.is_floating_point() and x.ndim == self._dimensions + 2 and x.shape[1] == self.in_channels):
-            raise ConversionError(
-                f"expected a float tensor of shape (batch, {self.in_channels}, {_DIMENSIONS[self._dimensions]}) or "
-                f"without the batch, got {x.dtype} {tuple(x.shape)}"
-            )
+        if not (x.dtype in FLOATS and x.ndim == self._dimensions + 2 and x.shape[1] == self.in_channels):
+            refuse_input(x, f"(batch, {self.in_channels}, {_DIMENSIONS[self._dimensions]}) or without the batch")
         layout, widths = self.layout(), self._expansion()
         size = tuple(n + widths[-2 * i - 2] + widths[-2 * i - 1] for i, n in enumerate(x.shape[2:]))
         if min(layout.output_size(size)) < 1:

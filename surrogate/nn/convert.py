@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from surrogate.nn.config import ApproxConfig
 from surrogate.nn.conv import ApproxConv1d, ApproxConv2d, ApproxConv3d
 from surrogate.nn.conv_transpose import ApproxConvTranspose1d, ApproxConvTranspose2d, ApproxConvTranspose3d
-from surrogate.nn.errors import ConversionError
+from surrogate.nn.errors import ConversionError, add_layer
 from surrogate.nn.layer import ApproxLayer
 from surrogate.nn.linear import ApproxLinear
 from surrogate.nn.operation import MODES, ApproxOperation
@@ -94,14 +94,18 @@ def approximate_(model: nn.Module, config: Configs, filter_fn: Filter | None = N
         )
     before: list[tuple[nn.Module, type[nn.Module], dict[str, Any]]] = []
     try:
-        for layer, wanted in chosen.values():
+        for name, (layer, wanted) in chosen.items():
             if any(layer is other for other, _, _ in before):  # shared under several names
                 continue
             before.append((layer, type(layer), _copied_state(layer)))
             earlier = layer.activation_quantiser if isinstance(layer, ApproxLayer) else None
             _restore(layer)
             layer.__class__ = _APPROXIMATE[type(layer)]
-            quantiser = cast(ApproxLayer, layer).attach(wanted).activation_quantiser
+            try:
+                quantiser = cast(ApproxLayer, layer).attach(wanted).activation_quantiser
+            except Exception as error:
+                add_layer(error, layer, name)
+                raise
             if earlier is not None and (earlier.config, earlier.operand) == (quantiser.config, quantiser.operand):
                 quantiser.load_state_dict(earlier.state_dict())
     except Exception:
@@ -110,6 +114,7 @@ def approximate_(model: nn.Module, config: Configs, filter_fn: Filter | None = N
             layer.__dict__.clear()
             layer.__dict__.update(state)
         raise
+    _name_operations(model)
     return tuple(chosen)
 
 
@@ -144,6 +149,14 @@ def _operations(model: nn.Module) -> Iterator[tuple[str, ApproxOperation]]:
     for name, module in model.named_modules():
         if isinstance(module, ApproxOperation):
             yield name, module
+
+
+def _name_operations(model: nn.Module) -> list[tuple[str, ApproxOperation]]:
+    """Tell layers their names, for errors; return both."""
+    found = list(_operations(model))
+    for name, module in found:
+        module.path = name
+    return found
 
 
 @contextmanager
@@ -187,7 +200,8 @@ def calibrate(
     """Learn the ranges of all activations from representative batches.
 
     The model runs in evaluation mode with accurate float layers; each approximate layer observes its activations over
-    all batches, and sets their range as `QuantiserConfig.observer` says. Earlier ranges are forgotten.
+    all batches, and sets their range as `QuantiserConfig.observer` says. Earlier ranges are forgotten; a batch
+    of size 0 adds nothing to them.
 
     Parameters
     ----------
@@ -203,9 +217,11 @@ def calibrate(
     Raises
     ------
     ConversionError
-        If the model has no approximate layer, there is no batch, or a layer was never reached.
+        If the model has no approximate layer, there is no batch, or no activation ever reached a layer.
+    QuantisationError
+        If an activation is NaN or infinite.
     """
-    layers = list(_operations(model))
+    layers = _name_operations(model)
     if not layers:
         raise ConversionError("the model has no approximate layer; call approximate_(model, config) first")
     with mode(model, "calibrate"):

@@ -20,7 +20,9 @@ from torch import Tensor
 
 from surrogate.nn.config import ApproxConfig
 from surrogate.nn.engine import Engine
+from surrogate.nn.errors import names_layer
 from surrogate.nn.geometry import Convolution
+from surrogate.nn.inputs import check_device, check_weight
 from surrogate.nn.operation import ApproxOperation
 from surrogate.nn.quantise import Quantiser
 
@@ -61,6 +63,7 @@ class ApproxLayer(ApproxOperation):
 
     def attach(self, config: ApproxConfig) -> Self:
         """Give a torch layer, whose class has been changed to this one, its approximate parts."""
+        check_weight(self.weight)
         super().attach(config)
         device = self.weight.device
         kernel = self.kernel(self.weight)
@@ -122,15 +125,17 @@ class ApproxLayer(ApproxOperation):
     def check_input(self, x: Tensor) -> None:
         """Raise unless ``x`` has the layer's features or channels."""
 
+    @names_layer
     def forward(self, x: Tensor) -> Tensor:
         """Compute the layer as its mode says."""
         if self.mode == "float":
             return self.accurate(x)
         self.check_input(x)
+        check_device(x.device, self.weight.device)
         if self.mode == "calibrate":
             self.activation_quantiser.observe(x, "extend")
             return self.accurate(x)
-        if self.training and x.numel() > 0:
+        if self.training:
             self.activation_quantiser.observe(x, "average")
         wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
         with torch.autocast(x.device.type, enabled=False):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from surrogate.nn.errors import ConversionError
 from surrogate.nn.functional import straight_through_product
 from surrogate.nn.geometry import POINTWISE, Convolution
+from surrogate.nn.inputs import FLOATS, refuse_input
 from surrogate.nn.layer import ApproxLayer
 
 
@@ -30,10 +30,8 @@ class ApproxLinear(ApproxLayer, nn.Linear):
 
     def check_input(self, x: Tensor) -> None:
         """Raise unless ``x`` is ``(..., in_features)`` of floats."""
-        if not x.is_floating_point() or x.ndim == 0 or x.shape[-1] != self.in_features:
-            raise ConversionError(
-                f"expected a float tensor of shape (..., {self.in_features}), got {x.dtype} {tuple(x.shape)}"
-            )
+        if x.dtype not in FLOATS or x.ndim == 0 or x.shape[-1] != self.in_features:
+            refuse_input(x, f"(..., {self.in_features})")
 
     def arrange(self, x: Tensor, zero: Tensor) -> Tensor:
         """Bring ``(..., features)`` to ``(rows, 1, 1, features)``."""

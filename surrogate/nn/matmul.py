@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from surrogate.nn.config import ApproxConfig
 from surrogate.nn.engine import Engine
-from surrogate.nn.errors import ConversionError
+from surrogate.nn.errors import ConversionError, names_layer
 from surrogate.nn.geometry import Convolution
+from surrogate.nn.inputs import FLOATS, check_device
 from surrogate.nn.operation import ApproxOperation
 from surrogate.nn.quantise import Quantiser
 
@@ -75,12 +76,13 @@ class ApproxMatmul(ApproxOperation, Matmul):
         """The quantisers of both operands."""
         return {"activation_quantiser": self.activation_quantiser, "second_quantiser": self.second_quantiser}
 
+    @names_layer
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Multiply as the mode says; shapes as `torch.matmul` takes them."""
         if self.mode == "float":
             return super().forward(x, y)
         _check_operands(x, y)
-        if self.mode == "calibrate" or (self.training and x.numel() > 0 and y.numel() > 0):
+        if (self.mode == "calibrate" or self.training) and x.numel() > 0 and y.numel() > 0:
             how = "extend" if self.mode == "calibrate" else "average"
             self.activation_quantiser.observe(x, how)
             self.second_quantiser.observe(y, how)
@@ -112,8 +114,9 @@ class ApproxMatmul(ApproxOperation, Matmul):
 
 
 def _check_operands(x: Tensor, y: Tensor) -> None:
-    if not (x.is_floating_point() and x.dtype == y.dtype):
+    if not (x.dtype in FLOATS and x.dtype == y.dtype):
         raise ConversionError(f"expected two float tensors of one datatype, got {x.dtype} and {y.dtype}")
+    check_device(x.device, y.device)
     if 0 in (x.ndim, y.ndim) or x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:
         raise ConversionError(f"shapes {tuple(x.shape)} and {tuple(y.shape)} cannot be multiplied; see torch.matmul")
 

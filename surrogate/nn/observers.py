@@ -144,18 +144,22 @@ def _positive(scale: Tensor) -> Tensor:
     return torch.where(scale > torch.finfo(torch.float32).tiny, scale, 1.0)
 
 
-def _empty_range(x: Tensor, observer: str, percentile: float, operand: str, symmetric: bool) -> tuple[Tensor, Tensor]:
+def _empty_range(x: Tensor, *settings: object) -> tuple[Tensor, Tensor]:
     return x.new_empty(len(x)), x.new_empty(len(x))
 
 
 @opaque("observed_range", _empty_range)
-def observed_range(x: Tensor, observer: str, percentile: float, operand: str, symmetric: bool) -> tuple[Tensor, Tensor]:
+def observed_range(
+    x: Tensor, subject: str, observer: str, percentile: float, operand: str, symmetric: bool
+) -> tuple[Tensor, Tensor]:
     """Find the range of one batch.
 
     Parameters
     ----------
     x : Tensor
         Shape ``(channels, n)``, float32.
+    subject : str
+        For the error: "activations hold" or "weight holds".
     observer : str
         One of `OBSERVERS`.
     percentile : float
@@ -175,7 +179,9 @@ def observed_range(x: Tensor, observer: str, percentile: float, operand: str, sy
     """
     low, high = torch.aminmax(x, dim=1)
     if not bool(torch.isfinite(low).all() & torch.isfinite(high).all()):
-        raise QuantisationError("cannot quantise: the tensor holds NaN or infinity; look for a diverging layer")
+        raise QuantisationError(
+            f"cannot quantise: the {subject} NaN or infinity; look for a layer that diverges, or for NaN in the data"
+        )
     if observer in ("percentile", "mse"):
         grid = AffineGrid(OperandFormat.parse(operand), symmetric)
         return clipped_range(Samples.of(x), observer, percentile, grid)

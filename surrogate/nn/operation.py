@@ -34,12 +34,15 @@ class ApproxOperation(nn.Module, ABC):
     mode : {"approximate", "calibrate", "float", ...}
         ``"approximate"`` computes as configured. ``"calibrate"`` observes ranges and computes like ``"float"``:
         accurately, without quantisation. Others are those of `surrogate.nn.simulate`.
+    path : str
+        Name in the model, for errors: as of the last `approximate_` or `calibrate`; empty if none has been told.
     """
 
     config: ApproxConfig
     engine: Engine
     fingerprint: Tensor
-    parts: ClassVar[tuple[str, ...]] = ("engine", "fingerprint", "config", "_simulators", "_mode")
+    path: str
+    parts: ClassVar[tuple[str, ...]] = ("engine", "fingerprint", "config", "path", "_simulators", "_mode")
     """Attributes that `attach` adds, and `detach_` removes."""
 
     def attach(self, config: ApproxConfig) -> Self:
@@ -48,6 +51,7 @@ class ApproxOperation(nn.Module, ABC):
         self.engine = self.config.engine()
         digest = bytes.fromhex(self.config.reference.fingerprint)
         self.register_buffer("fingerprint", torch.tensor(list(digest), dtype=torch.uint8))
+        self.path = ""
         self._simulators: dict[str, Engine] = {}
         self.mode = "approximate"
         return self

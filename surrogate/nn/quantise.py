@@ -114,6 +114,7 @@ class Quantiser(FixedPrecision):
         If the configured integers do not fit the multiplier's operand, or have more than 24 bits.
     """
 
+    settings: Tensor
     minimum: Tensor
     maximum: Tensor
     scale: Tensor
@@ -140,6 +141,7 @@ class Quantiser(FixedPrecision):
         self.grid = AffineGrid(target, self.symmetric)
         self.batched = channels is None
         size = channels or 1
+        self.register_buffer("settings", torch.tensor(self._settings(), dtype=torch.int32))
         self.register_buffer("minimum", torch.zeros(size))
         self.register_buffer("maximum", torch.zeros(size))
         if config.learned_step:
@@ -185,15 +187,15 @@ class Quantiser(FixedPrecision):
         how : {"replace", "extend", "average"}
             Forget earlier ranges, extend them (calibration; observers other than ``"minmax"`` treat all values since
             `reset` in their own way), or move towards the new one by ``momentum`` (training). The first observation
-            always replaces.
+            always replaces. An empty tensor leaves all as it is.
 
         Raises
         ------
         QuantisationError
-            If ``x`` is empty or holds a value that is not finite.
+            If ``x`` holds a value that is not finite.
         """
         if x.numel() == 0:
-            raise QuantisationError("cannot observe the range of an empty tensor")
+            return
         flat = x.detach().reshape(self.scale.numel(), -1).float()
         low, high = self._range(flat, how)
         if self.config.learned_step and how != "extend" and self.calibrated:
@@ -217,7 +219,10 @@ class Quantiser(FixedPrecision):
     def _range(self, flat: Tensor, how: str) -> tuple[Tensor, Tensor]:
         """Range of ``(channels, n)`` values; in calibration, of observers that clip, of all values since `reset`."""
         config = self.config
-        low, high = observed_range(flat, config.observer, config.percentile, self.operand.label, self.symmetric)
+        subject = "activations hold" if self.batched else "weight holds"
+        low, high = observed_range(
+            flat, subject, config.observer, config.percentile, self.operand.label, self.symmetric
+        )
         if how != "extend" or config.observer not in ("percentile", "mse"):
             return low, high
         self._histogram = self._histogram or Histogram(len(flat), flat.device)
@@ -264,11 +269,34 @@ class Quantiser(FixedPrecision):
         shape = (-1,) + (1,) * (x.ndim - 1) if self.scale.numel() > 1 else ()
         return self.scale.to(x.dtype).reshape(shape), self.zero_point.to(x.dtype).reshape(shape)
 
+    def _settings(self) -> list[int]:
+        """Return what scales and zero points mean nothing without: the integers, and whether they are symmetric."""
+        return [self.low, self.high, int(self.symmetric)]
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        settings, scale = state_dict.get(prefix + "settings"), state_dict.get(prefix + "scale")
+        differs = None
+        if settings is not None and settings.tolist() != self._settings():
+            low, high, symmetric = settings.tolist()
+            differs = f"to integers [{low}, {high}], {_scheme(symmetric)}"
+        elif scale is not None and scale.numel() != self.scale.numel() and 1 in (scale.numel(), self.scale.numel()):
+            differs = f"per {'tensor' if scale.numel() == 1 else 'channel'}"
+        if differs:
+            raise QuantisationError(
+                f"the state of {prefix[:-1]!r} was saved by a quantiser {differs}, and this one is "
+                f"({self.extra_repr()}); convert the model with the QuantiserConfig of the saved one before loading"
+            )
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
     def extra_repr(self) -> str:
         """Summarise for ``print(model)``."""
-        scheme = "symmetric" if self.symmetric else "affine"
+        scheme = _scheme(self.symmetric)
         learned = ", learned step" if self.config.learned_step else ""
         return f"{self.operand}, {scheme}, per {self.config.granularity}, {self.config.observer}{learned}"
+
+
+def _scheme(symmetric: bool) -> str:
+    return "symmetric" if symmetric else "affine"
 
 
 def _rounded(x: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from surrogate.nn.engine import Engine, refuse_long_sums
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.native import NativeTable, NativeWeights, active_kernel
+from surrogate.nn.native.library import VARIABLE, kernel_is_forced
 from surrogate.nn.operators import opaque
 
 _BLOCK_ENTRIES = 1 << 18  # entries of a specialised table: fits the second-level cache
@@ -85,7 +86,15 @@ class TableEngine(Engine):
     def _native(self) -> NativeTable | None:
         """Return the table for the compiled kernel that is active, made when first needed; None if there is none."""
         kernel = active_kernel()
-        if kernel == "torch" or not self._compiled or self.table.device.type != "cpu":
+        if kernel == "torch" or self.table.device.type != "cpu":
+            return None
+        if not self._compiled:
+            if kernel_is_forced():
+                raise ConversionError(
+                    f"{VARIABLE} is {kernel!r}, which runs tables of at most 256 x 256 entries that span less than "
+                    f"2**31; this one is {self.table.shape[0]} x {self.table.shape[1]}, of products up to "
+                    f"{self.largest}: unset it, set it to 'torch', or use an exact surrogate (backend='surrogate')"
+                )
             return None
         if self._native_table is None or self._native_table.kernel != kernel:
             self._native_table = NativeTable(self.table, kernel)

@@ -170,9 +170,13 @@ def test_sums_beyond_int32_are_taken_in_pieces_or_refused(kernel):
         engine.sums(x, long, Convolution((1, 1)))
 
 
-def test_larger_entries_and_wider_operands_run_without_the_kernel(kernel):
+def test_larger_entries_and_wider_operands_run_without_the_kernel_unless_it_is_forced(kernel, monkeypatch):
     huge = TableEngine(TableMultiplier(np.full((4, 4), 1 << 31), "2u"))
     wide, table = random_engine("9u", "4u")
+    for engine, message in ((huge, f"4 x 4, of products up to {1 << 31}"), (wide, "512 x 16")):
+        with pytest.raises(ConversionError, match=f"is '{kernel}', which runs .*{message}"):
+            engine.prepare(torch.zeros((2, 1, 1, 3)).long(), 1)
+    monkeypatch.delenv(library.VARIABLE)
     for engine in (huge, wide):
         assert not isinstance(engine.prepare(torch.zeros((2, 1, 1, 3)).long(), 1), NativeWeights)
     x, w = operands((9, 1, 1, 5), (2, 1, 1, 5), table)

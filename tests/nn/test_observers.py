@@ -156,9 +156,8 @@ def test_values_of_zero_range_or_not_finite(observer, how):
     for bad in (float("nan"), float("inf")):
         with pytest.raises(QuantisationError, match="NaN or infinity"):
             quantiser.observe(torch.tensor([1.0, bad]), how)
-    with pytest.raises(QuantisationError, match="empty"):
-        quantiser.observe(torch.zeros(0), how)
-    assert float(quantiser.scale) == 1.0  # failures leave it alone
+    quantiser.observe(torch.zeros(0), how)
+    assert float(quantiser.scale) == 1.0  # failures and empty tensors leave it alone
     quantiser.observe(torch.full((5,), 2.54), "replace")
     x_hat, _ = quantiser(torch.tensor([2.54]))
     assert float(x_hat) == pytest.approx(2.54, rel=0.02)

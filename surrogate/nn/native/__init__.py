@@ -14,7 +14,8 @@ needed. It holds several kernels and runs the first that the processor has instr
 ``"torch"``
     No compiled code: PyTorch's own operations (`surrogate.nn.table_engine`).
 
-The environment variable ``AXSURROGATE_TABLE_KERNEL`` names one to run instead. All return the same integers.
+The environment variable ``AXSURROGATE_TABLE_KERNEL`` names one to run instead; a table that a compiled kernel named so
+cannot hold is refused. Unnamed, PyTorch's operations take such tables. All return the same integers.
 """
 
 from surrogate.nn.native.library import KERNELS, active_kernel, available_kernels

@@ -85,6 +85,11 @@ def available_kernels() -> tuple[str, ...]:
     return tuple(name for name in KERNELS if has.get(name, True))
 
 
+def kernel_is_forced() -> bool:
+    """Whether ``AXSURROGATE_TABLE_KERNEL`` names the kernel that runs."""
+    return bool(os.environ.get(VARIABLE))
+
+
 def active_kernel() -> str:
     """Name of the kernel that runs: the one that ``AXSURROGATE_TABLE_KERNEL`` names, else the first that can run here.
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from surrogate.nn.engine import refuse_long_sums
-from surrogate.nn.errors import ConversionError
+from surrogate.nn.errors import OperandError
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.native.library import NUMBERS, Problem, require_library
 
@@ -67,11 +67,11 @@ class NativeTable:
 
         Raises
         ------
-        ConversionError
+        OperandError
             If an index is outside the table.
         """
         if w.numel() and not 0 <= int(w.min()) <= int(w.max()) < self.n_weights:
-            raise ConversionError(
+            raise OperandError(
                 f"weight indices must be in [0, {self.n_weights - 1}], got {int(w.min())} to {int(w.max())}"
             )
         return NativeWeights(w.to(torch.uint8).reshape(groups, w.shape[0] // groups, -1).contiguous())
@@ -87,7 +87,7 @@ class NativeTable:
 
         Raises
         ------
-        ConversionError
+        OperandError
             If an index is outside the table.
         ExactnessError
             If sums could exceed 2**53.
@@ -138,7 +138,7 @@ class NativeTable:
         arguments = (x.data_ptr(), images, pixels, channels, self.n_activations, packed.data_ptr())
         found = library.axs_pack(*arguments, None)
         if found & 2:
-            raise ConversionError(
+            raise OperandError(
                 f"activation indices must be in [0, {self.n_activations}], got {int(x.min())} to {int(x.max())}"
             )
         if not found:
