@@ -35,7 +35,7 @@ def allowed(library, path, at_module_level):
         case "hypothesis":
             return parts[-1] == "testing.py"
         case "rich" | "typer":
-            return parts[0] == "catalog"
+            return parts[0] == "catalog" or (parts[:2] == ("surrogate", "nn") and not at_module_level)
         case "plotly" | "jinja2" | "markupsafe":
             return parts[:2] == ("catalog", "report") and not at_module_level
         case "pytest":

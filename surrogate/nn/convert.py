@@ -19,6 +19,7 @@ from surrogate.nn.errors import ConversionError, add_layer
 from surrogate.nn.layer import ApproxLayer
 from surrogate.nn.linear import ApproxLinear
 from surrogate.nn.operation import MODES, ApproxOperation
+from surrogate.nn.progress import Progress, reporting
 
 Configs = ApproxConfig | Mapping[str, ApproxConfig | None]
 Filter = Callable[[nn.Module, str], bool]
@@ -195,7 +196,7 @@ def calibrate(
     batches: Iterable[Any],
     *,
     forward: Callable[[nn.Module, Any], object] | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress = None,
 ) -> None:
     """Learn the ranges of all activations from representative batches.
 
@@ -211,8 +212,8 @@ def calibrate(
         Inputs of the model; of a tuple or list (as data loaders yield) the first element.
     forward : callable, optional
         ``forward(model, batch)`` instead, for models of other signatures.
-    progress : callable, optional
-        ``progress(batches_done)`` after each batch.
+    progress : bool or callable, optional
+        True shows a bar on the terminal; a function is called ``progress(batches_done)`` after each batch.
 
     Raises
     ------
@@ -242,20 +243,21 @@ def run_batches(
     model: nn.Module,
     batches: Iterable[Any],
     forward: Callable[[nn.Module, Any], object] | None,
-    progress: Callable[[int], None] | None,
+    progress: Progress,
+    description: str = "calibrating",
 ) -> int:
     """Run a model in evaluation mode over batches, as `calibrate` takes them; return how many there were."""
     training = [(module, module.training) for module in model.modules()]
     count = 0
     try:
         model.eval()
-        for count, batch in enumerate(batches, 1):  # the number of batches is what is wanted
-            if forward is not None:
-                forward(model, batch)
-            else:
-                model(_input(batch))
-            if progress is not None:
-                progress(count)
+        with reporting(progress, description, batches) as report:
+            for count, batch in enumerate(batches, 1):  # the number of batches is what is wanted
+                if forward is not None:
+                    forward(model, batch)
+                else:
+                    model(_input(batch))
+                report(count)
     finally:
         for module, was in training:
             module.training = was

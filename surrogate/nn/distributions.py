@@ -17,6 +17,7 @@ from surrogate.nn.conv import ApproxConvolution
 from surrogate.nn.convert import Configs, approximate_, approximate_layers, calibrate, listed, mode, run_batches
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.layer import ApproxLayer
+from surrogate.nn.progress import Progress
 
 BLOCK = 1 << 22
 """Activations counted at a time."""
@@ -31,7 +32,7 @@ def from_model(
     *,
     padding: bool | None = None,
     forward: Callable[[nn.Module, Any], object] | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress = None,
 ) -> dict[str, OperandDistributions]:
     """Count the operand values of every product that a network's layers form on given data.
 
@@ -56,8 +57,8 @@ def from_model(
         (reflect, replicate, circular) always counts.
     forward : callable, optional
         ``forward(model, batch)`` instead, for models of other signatures.
-    progress : callable, optional
-        ``progress(batches_done)`` after each batch.
+    progress : bool or callable, optional
+        True shows a bar on the terminal; a function is called ``progress(batches_done)`` after each batch.
 
     Returns
     -------
@@ -97,7 +98,7 @@ def _count(
     batches: Iterable[Any],
     padding: bool | None,
     forward: Callable[[nn.Module, Any], object] | None,
-    progress: Callable[[int], None] | None,
+    progress: Progress,
 ) -> dict[str, OperandDistributions]:
     counters = {name: _Counter(layer, padding) for name, layer in approximate_layers(model)}
     if not counters:
@@ -106,7 +107,7 @@ def _count(
         )
     hooks = [counter.layer.register_forward_pre_hook(counter.observe) for counter in counters.values()]
     try:
-        run_batches(model, batches, forward, progress)
+        run_batches(model, batches, forward, progress, "counting operands")
     finally:
         for hook in hooks:
             hook.remove()
