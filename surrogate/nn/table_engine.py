@@ -1,9 +1,9 @@
 """Sums by table lookup: behavioural simulation, exact for any table.
 
-On a processor, tables of up to 8 x 8 bits run in compiled code (`surrogate.nn.native`). Elsewhere, and for wider
-operands, plain torch does the sums: for one block of lanes the table is specialised to the weights, ``t[k, x, n] =
-F[x, w[n, k]]``; the sum over lanes of the rows that the activations select is then torch's embedding bag: whole rows
-of output channels are added, with no gather per product.
+Tables of up to 8 x 8 bits run in compiled code on a processor (`surrogate.nn.native`) and in a Triton kernel on a GPU
+(`surrogate.nn.triton_table`). Elsewhere, and for wider operands, plain torch does the sums: for one block of lanes the
+table is specialised to the weights, ``t[k, x, n] = F[x, w[n, k]]``; the sum over lanes of the rows that the activations
+select is then torch's embedding bag: whole rows of output channels are added, with no gather per product.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from surrogate.nn.geometry import Convolution
 from surrogate.nn.native import NativeTable, NativeWeights, active_kernel
 from surrogate.nn.native.library import VARIABLE, kernel_is_forced
 from surrogate.nn.operators import opaque
+from surrogate.nn.triton_probe import triton_trouble
+from surrogate.nn.triton_table import TritonTable, TritonWeights
 
 _BLOCK_ENTRIES = 1 << 18  # entries of a specialised table: fits the second-level cache
 _BLOCK_CHANNELS = 64  # output channels of a specialised table
@@ -70,17 +72,21 @@ class TableEngine(Engine):
         self.register_buffer("table", table)
         self._compiled = NativeTable.holds(table)
         self._native_table: NativeTable | None = None
+        self._span = min(0, int(table.min())), max(0, int(table.max()))
+        self._triton_table: TritonTable | None = None
 
     @property
     def exact(self) -> bool:
         """Always."""
         return True
 
-    def prepare(self, w: Tensor, groups: int) -> Tensor | NativeWeights:
+    def prepare(self, w: Tensor, groups: int) -> Tensor | NativeWeights | TritonWeights:
         """Keep weight indices as ``(groups, out_channels / groups, lanes)``: bytes for a compiled kernel."""
         native = None if torch.compiler.is_compiling() else self._native()
         if native is not None and w.device.type == "cpu":
             return native.prepare(w, groups)
+        if TritonTable.holds(self.table.shape, *self._span) and triton_trouble(w.device) is None:
+            return self._on_gpu().prepare(w, groups)
         return w.reshape(groups, w.shape[0] // groups, -1)
 
     def _native(self) -> NativeTable | None:
@@ -100,12 +106,23 @@ class TableEngine(Engine):
             self._native_table = NativeTable(self.table, kernel)
         return self._native_table
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the kernel's table out of copies and pickles: another processor may run another kernel."""
-        return {**self.__dict__, "_native_table": None}
+    def _on_gpu(self) -> TritonTable:
+        """Return the table for the Triton kernel, made anew where the engine has moved."""
+        held = self._triton_table
+        if held is None or held.entries.device != self.table.device:
+            held = TritonTable.of(self.table, *self._span)
+            if not torch.compiler.is_compiling():
+                self._triton_table = held
+        return held
 
-    def sums(self, x: Tensor, prepared: Tensor | NativeWeights, convolution: Convolution) -> Tensor:
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the kernels' tables out of copies and pickles: another machine may run another kernel."""
+        return {**self.__dict__, "_native_table": None, "_triton_table": None}
+
+    def sums(self, x: Tensor, prepared: Tensor | NativeWeights | TritonWeights, convolution: Convolution) -> Tensor:
         """See `Engine.sums`."""
+        if isinstance(prepared, TritonWeights):
+            return prepared.table.sums(x, prepared, convolution)
         if torch.compiler.is_compiling():
             sides = convolution.kernel, convolution.stride, convolution.dilation
             return table_sums(x, self.table, cast(Tensor, prepared), self.largest, *sides)

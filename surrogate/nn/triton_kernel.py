@@ -9,8 +9,8 @@ bank they hit: 3 to 4 passes for 32 activations drawn at random, fewer where act
 With the warp along the output channels instead, each thread would read another row, and each gather 32 cache lines.
 
 Activations come as bytes, channel by channel, so that neighbouring positions are neighbouring bytes, and each is read
-once for all output channels of a block; patches are never copied. Each thread keeps 32 sums in registers: one load of an
-activation serves 8 of its gathers, one of a weight 4.
+once for all output channels of a block; patches are never copied. Each thread keeps 32 sums in registers: one load of
+an activation serves 8 of its gathers, one of a weight 4.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def table_kernel() -> Any:
     import triton.language as tl
 
     @triton.jit(do_not_specialize=["positions", "first", "count", "start"])  # type: ignore[untyped-decorator]
-    def table_sums(
+    def table_sums(  # type: ignore[no-untyped-def]  # Triton reads annotations
         x,
         w,
         entries,
@@ -100,7 +100,7 @@ def table_kernel() -> Any:
         start,
         CHANNELS: tl.constexpr,
         POSITIONS: tl.constexpr,
-    ):  # type: ignore[no-untyped-def]  # Triton reads the annotations
+    ):
         program = tl.program_id(0)
         block = program % (groups * blocks)
         group, channel = block // blocks, block % blocks * CHANNELS + tl.arange(0, CHANNELS)
@@ -122,7 +122,7 @@ def table_kernel() -> Any:
                     at_x += plane
                     at_w += out_channels
         to = (group.to(tl.int64) * out_channels + channel[:, None]) * out_channel
-        to += (image * out_image + place * out_position)[None, :]
+        to += (image * out_image + place.to(tl.int64) * out_position)[None, :]
         tl.store(out + to, sums, mask=is_channel[:, None] & is_position[None, :])
 
     return table_sums

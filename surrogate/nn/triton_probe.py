@@ -6,14 +6,13 @@ import torch
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 
 from surrogate.nn.geometry import Convolution
+from surrogate.nn.operators import probed
 from surrogate.nn.triton_table import TritonTable
 
 _CAPABILITY = (7, 0)  # of the first NVIDIA GPUs that Triton compiles for
 
-_found: dict[torch.device, str | None] = {}
 
-
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+@probed
 def triton_trouble(device: torch.device) -> str | None:
     """Say why the Triton kernel cannot run on a device; None if it does.
 
@@ -24,13 +23,6 @@ def triton_trouble(device: torch.device) -> str | None:
     >>> triton_trouble(torch.device("cpu"))
     'Triton compiles for GPUs, and this device is a cpu'
     """
-    if device not in _found:
-        with unset_fake_temporarily(), torch.no_grad():  # also while a graph is traced
-            _found[device] = _probe(device)
-    return _found[device]
-
-
-def _probe(device: torch.device) -> str | None:
     if device.type != "cuda":
         return f"Triton compiles for GPUs, and this device is a {device.type}"
     if not torch.cuda.is_available():
@@ -38,7 +30,8 @@ def _probe(device: torch.device) -> str | None:
     if torch.version.hip is None and torch.cuda.get_device_capability(device) < _CAPABILITY:
         return f"Triton needs compute capability {'.'.join(map(str, _CAPABILITY))} or later"
     try:
-        exact = runs_exactly(device)
+        with unset_fake_temporarily(), torch.no_grad():  # a graph may be being traced
+            exact = runs_exactly(device)
     except ImportError:
         return "Triton is not installed; pip install triton"
     except Exception as error:  # no C compiler for Triton's launcher, an unknown GPU: whatever it is, plain torch runs

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
 from surrogate.errors import ExactnessError
 from surrogate.nn.engine import refuse_long_sums
 from surrogate.nn.errors import ConversionError
@@ -59,9 +60,9 @@ class TritonTable:
         --------
         >>> table = torch.tensor([[0, 60000], [1, 60001], [2, 60002]])
         >>> found = TritonTable.of(table, 0, 60002)
-        >>> found.entries[:, :4] + found.shift
+        >>> found.entries[:, :4].int() + found.shift
         tensor([[    0,     1,     2,     0],
-                [60000, 60001, 60002,     0]])
+                [60000, 60001, 60002,     0]], dtype=torch.int32)
         """
         narrow = largest - smallest < 1 << 16
         shift = smallest + (1 << 15) if narrow and (smallest < -(1 << 15) or largest >= 1 << 15) else 0
@@ -80,9 +81,9 @@ class TritonTable:
     def prepare(self, w: Tensor, groups: int) -> TritonWeights:
         """Turn weight indices into places of rows; see `surrogate.nn.engine.Engine.prepare`."""
         _refuse_outside("weight", w, len(self.entries) - 1)
-        offsets = (w * self.entries.shape[1]).to(torch.int32)
-        grouped = offsets.reshape(groups, w.shape[0] // groups, *w.shape[1:])
-        return TritonWeights(self, grouped.permute(0, 2, 3, 4, 1).contiguous())
+        grouped = (w * self.entries.shape[1]).reshape(groups, w.shape[0] // groups, *w.shape[1:])
+        offsets = grouped.permute(0, 2, 3, 4, 1).to(torch.int32, memory_format=torch.contiguous_format)
+        return TritonWeights(self, offsets)
 
     def sums(self, x: Tensor, weights: TritonWeights, convolution: Convolution) -> Tensor:
         """Sum products; see `surrogate.nn.engine.Engine.sums`.
@@ -184,9 +185,9 @@ def table_sums(
         int32, shape ``(batch, out_height, out_width, out_channels)``.
     """
     out = _empty_sums(x, offsets, entries, kernel, stride, dilation, shift, first, count)
-    images, out_h, out_w, out_channels = out.shape
+    _, out_h, out_w, _ = out.shape
     groups, _, _, channels, per_group = offsets.shape
-    positions = images * out_h * out_w
+    positions = len(out) * out_h * out_w
     if positions >= (1 << 31) - 1024:  # the kernel numbers positions in int32
         raise ConversionError(f"{positions} outputs of a channel are too many at once; split the batch")
     if out.numel() == 0:
@@ -229,7 +230,6 @@ def table_sums(
     return out
 
 
-@table_sums.register_fake
 def _empty_sums(
     x: Tensor,
     offsets: Tensor,
@@ -247,6 +247,9 @@ def _empty_sums(
     if _pair(kernel) == _pair(stride) == (1, 1):
         return x.new_empty((len(x), out_h, out_w, out_channels), dtype=torch.int32)
     return x.new_empty((len(x), out_channels, out_h, out_w), dtype=torch.int32).permute(0, 2, 3, 1)
+
+
+table_sums.register_fake(_empty_sums)
 
 
 def _pair(values: Sequence[int]) -> tuple[int, int]:
