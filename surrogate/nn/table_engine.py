@@ -102,7 +102,7 @@ class TableEngine(Engine):
                     f"{self.largest}: unset it, set it to 'torch', or use an exact surrogate (backend='surrogate')"
                 )
             return None
-        if self._native_table is None or self._native_table.kernel != kernel:
+        if self._native_table is None or self._native_table.requested != kernel:
             self._native_table = NativeTable(self.table, kernel)
         return self._native_table
 

@@ -110,3 +110,17 @@ def active_kernel() -> str:
             f"`axsurrogate doctor` says why"
         )
     return wanted
+
+
+def kernel_of_rows(kernel: str, row_bytes: int) -> str:
+    """Name of the kernel that runs tables of ``row_bytes`` bytes per weight where ``kernel`` is active.
+
+    The time of ``"avx2"`` grows with the bytes of a row, that of ``"portable"`` does not: they are equal at about 512
+    (256 entries of two bytes).
+
+    Examples
+    --------
+    >>> kernel_of_rows("avx2", 256 * 2), kernel_of_rows("avx2", 256 * 3), kernel_of_rows("avx512-vbmi", 256 * 4)
+    ('avx2', 'portable', 'avx512-vbmi')
+    """
+    return "portable" if kernel == "avx2" and row_bytes > 512 else kernel

@@ -16,7 +16,7 @@ from torch import Tensor
 from surrogate.nn.engine import refuse_long_sums
 from surrogate.nn.errors import OperandError
 from surrogate.nn.geometry import Convolution
-from surrogate.nn.native.library import NUMBERS, Problem, require_library
+from surrogate.nn.native.library import NUMBERS, Problem, kernel_of_rows, require_library
 
 _SLACK = 16  # bytes that the library reads behind packed activations; SLACK in sums.c
 _POSITIONS = 256  # positions of a task; POSITIONS in kernel.h
@@ -38,20 +38,23 @@ class NativeTable:
     table : Tensor
         Entries ``F[x, w]``, int64, shape ``(activations, weights)``.
     kernel : str
-        One of the compiled kernels in `available_kernels`.
+        One of the compiled kernels in `available_kernels`; `kernel_of_rows` tells which one runs.
     """
 
     def __init__(self, table: Tensor, kernel: str) -> None:
-        self.kernel = kernel
+        self.requested = kernel
         self.n_activations, self.n_weights = table.shape
         self.largest = max(1, int(table.abs().max()))
         self.minimum = min(0, int(table.min()))
         entries = (table - self.minimum).T  # rows of weights
         span = int(entries.max())
-        self.planes = 4 if kernel == "portable" else max(1, (span.bit_length() + 7) // 8)
-        self.size = 256 if kernel == "portable" else max(64, 1 << (self.n_activations - 1).bit_length())
+        self.planes = max(1, (span.bit_length() + 7) // 8)
+        self.size = max(64, 1 << (self.n_activations - 1).bit_length())
+        self.kernel = kernel_of_rows(kernel, self.planes * self.size)
+        if self.kernel == "portable":
+            self.planes, self.size = 4, 256
         entries = torch.nn.functional.pad(entries, (0, self.size - self.n_activations))
-        if kernel == "portable":
+        if self.kernel == "portable":
             self.entries = (entries - ((entries >> 31) << 32)).to(torch.int32).contiguous()
         else:
             planes = [(entries >> 8 * p & 255).to(torch.uint8) for p in range(self.planes)]
