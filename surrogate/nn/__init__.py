@@ -13,6 +13,7 @@ torch.Size([5, 4])
 ('0',)
 """
 
+from surrogate.nn.attention import ApproxMultiheadAttention
 from surrogate.nn.batch_norm import fold_batch_norm_
 from surrogate.nn.config import ApproxConfig
 from surrogate.nn.conv import ApproxConv1d, ApproxConv2d, ApproxConv3d
@@ -23,7 +24,7 @@ from surrogate.nn.distributions import from_model
 from surrogate.nn.errors import ConversionError, NotCalibratedError, QuantisationError
 from surrogate.nn.layer import ApproxLayer
 from surrogate.nn.linear import ApproxLinear
-from surrogate.nn.matmul import ApproxMatmul, approximate_matmul
+from surrogate.nn.matmul import ApproxMatmul, Matmul, approximate_matmul
 from surrogate.nn.per_layer import LayerFit, PerLayer, discover_per_layer
 from surrogate.nn.quantise import Quantiser, QuantiserConfig
 
@@ -38,8 +39,10 @@ __all__ = [
     "ApproxLayer",
     "ApproxLinear",
     "ApproxMatmul",
+    "ApproxMultiheadAttention",
     "ConversionError",
     "LayerFit",
+    "Matmul",
     "NotCalibratedError",
     "PerLayer",
     "QuantisationError",

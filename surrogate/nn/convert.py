@@ -11,20 +11,29 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
+from surrogate.nn.attention import (
+    APPROXIMATE_PARTS,
+    ApproxMultiheadAttention,
+    join_attention_,
+    split_attention_,
+)
 from surrogate.nn.config import ApproxConfig
 from surrogate.nn.conv import ApproxConv1d, ApproxConv2d, ApproxConv3d
 from surrogate.nn.conv_transpose import ApproxConvTranspose1d, ApproxConvTranspose2d, ApproxConvTranspose3d
 from surrogate.nn.errors import ConversionError, add_layer
+from surrogate.nn.fast_path import settle_fast_paths_
 from surrogate.nn.layer import ApproxLayer
 from surrogate.nn.linear import ApproxLinear
+from surrogate.nn.matmul import ApproxMatmul, Matmul
 from surrogate.nn.operation import MODES, ApproxOperation
 from surrogate.nn.progress import Progress, reporting
 
 Configs = ApproxConfig | Mapping[str, ApproxConfig | None]
 Filter = Callable[[nn.Module, str], bool]
 
-_APPROXIMATE: dict[type[nn.Module], type[ApproxLayer]] = {
+_LAYERS: dict[type[nn.Module], type[ApproxOperation]] = {
     nn.Linear: ApproxLinear,
     nn.Conv1d: ApproxConv1d,
     nn.Conv2d: ApproxConv2d,
@@ -33,14 +42,16 @@ _APPROXIMATE: dict[type[nn.Module], type[ApproxLayer]] = {
     nn.ConvTranspose2d: ApproxConvTranspose2d,
     nn.ConvTranspose3d: ApproxConvTranspose3d,
 }
-_ACCURATE: dict[type[ApproxLayer], type[nn.Module]] = {new: old for old, new in _APPROXIMATE.items()}
-_KINDS = tuple(_APPROXIMATE)
+_APPROXIMATE = {**_LAYERS, **APPROXIMATE_PARTS}
+_ACCURATE = {new: old for old, new in _APPROXIMATE.items()}
 
-# These read the parameters of their linear layers and bypass their forward, at least in some modes.
-_OPAQUE = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
+# These multiply by weights of their own in ways that no approximate layer does: not to be left accurate in silence.
+_UNSUPPORTED = (nn.RNNBase, nn.RNNCellBase, nn.Bilinear)
 
 
-def approximate_(model: nn.Module, config: Configs, filter_fn: Filter | None = None) -> tuple[str, ...]:
+def approximate_(
+    model: nn.Module, config: Configs, filter_fn: Filter | None = None, *, products: bool = False
+) -> tuple[str, ...]:
     r"""Make layers of a model approximate, in place.
 
     Layers keep their identity, parameters, buffers and hooks, so optimisers stay valid; only their class changes, as
@@ -56,8 +67,11 @@ def approximate_(model: nn.Module, config: Configs, filter_fn: Filter | None = N
         ``"features.*"``, a regular expression such as ``"re:layer[12]\\..*"``, or ``"_default"``. Exact names come
         first, then patterns in their order, then the default. None, or no match, leaves a layer as it is.
     filter_fn : callable, optional
-        ``filter_fn(layer, name)`` selects the layers. By default every layer of a supported type:
-        `torch.nn.Linear`, convolutions and transposed convolutions of one to three dimensions.
+        ``filter_fn(layer, name)`` selects the layers. By default every layer of a supported type: `torch.nn.Linear`,
+        convolutions and transposed convolutions of one to three dimensions, and the projections of
+        `torch.nn.MultiheadAttention`, which becomes an `ApproxMultiheadAttention`.
+    products : bool
+        Whether products of two activations are selected by default, too: every `Matmul`, and those of attention.
 
     Returns
     -------
@@ -69,15 +83,40 @@ def approximate_(model: nn.Module, config: Configs, filter_fn: Filter | None = N
     ConversionError
         If no layer is selected, a pattern matches no layer, or a selected layer is of an unsupported type. The model
         is then unchanged.
+
+    Notes
+    -----
+    The parts of an attention are layers of their own, ``"attention.q_proj"``, ``"attention.scores"`` and so on (see
+    `surrogate.nn.attention`); a pattern that matches the name of the attention decides for all of them.
+
+    Layers that multiply in other ways (recurrent and bilinear ones) are selected by default, and so refused, unless a
+    pattern maps them to None. `torch.nn.TransformerEncoderLayer` bypasses its layers' forward in evaluation mode, which
+    is switched off where one of them is made approximate: pass it, or a model that holds it, not only its layers.
     """
+    split_attention_(model)
+    try:
+        chosen = _chosen(model, config, filter_fn, products)
+        _convert(model, chosen)
+    finally:
+        join_attention_(model)
+        settle_fast_paths_(model)
+    _name_operations(model)
+    return tuple(chosen)
+
+
+def _chosen(
+    model: nn.Module, config: Configs, filter_fn: Filter | None, products: bool
+) -> dict[str, tuple[nn.Module, ApproxConfig]]:
+    """Select layers, check that they are supported, and find their configurations."""
     candidates = list(_named_layers(model))
+    kinds = (*_LAYERS, *_UNSUPPORTED, *((Matmul,) if products else ()))
     chosen: dict[str, tuple[nn.Module, ApproxConfig]] = {}
     used: set[str] = set()
     for name, layer in candidates:
-        selected = filter_fn(layer, name) if filter_fn is not None else isinstance(layer, _KINDS)
+        selected = filter_fn(layer, name) if filter_fn is not None else isinstance(layer, kinds)
         if not selected:
             continue
-        pattern, wanted = _configuration(config, name)
+        pattern, wanted = _configuration(config, _names(model, name))
         used.add(pattern)
         if wanted is not None:
             _check_supported(model, layer, name)
@@ -93,30 +132,47 @@ def approximate_(model: nn.Module, config: Configs, filter_fn: Filter | None = N
             f"no layer to make approximate; filter_fn and the patterns select none of "
             f"{listed(n for n, _ in candidates)}"
         )
+    return chosen
+
+
+def _convert(model: nn.Module, chosen: Mapping[str, tuple[nn.Module, ApproxConfig]]) -> None:
+    """Change the class of layers and give them their approximate parts; on failure none of them."""
     before: list[tuple[nn.Module, type[nn.Module], dict[str, Any]]] = []
     try:
         for name, (layer, wanted) in chosen.items():
             if any(layer is other for other, _, _ in before):  # shared under several names
                 continue
             before.append((layer, type(layer), _copied_state(layer)))
-            earlier = layer.activation_quantiser if isinstance(layer, ApproxLayer) else None
+            earlier = layer.activations if isinstance(layer, ApproxOperation) else {}
             _restore(layer)
             layer.__class__ = _APPROXIMATE[type(layer)]
             try:
-                quantiser = cast(ApproxLayer, layer).attach(wanted).activation_quantiser
+                operation = cast(ApproxOperation, layer).attach(wanted)
             except Exception as error:
                 add_layer(error, layer, name)
                 raise
-            if earlier is not None and (earlier.config, earlier.operand) == (quantiser.config, quantiser.operand):
-                quantiser.load_state_dict(earlier.state_dict())
+            if isinstance(operation, ApproxMatmul):
+                operation.to(_device(model, name))
+            for part, quantiser in operation.activations.items():
+                old = earlier.get(part)
+                if old is not None and (old.config, old.operand) == (quantiser.config, quantiser.operand):
+                    quantiser.load_state_dict(old.state_dict())
     except Exception:
         for layer, kind, state in before:
             layer.__class__ = kind
             layer.__dict__.clear()
             layer.__dict__.update(state)
         raise
-    _name_operations(model)
-    return tuple(chosen)
+
+
+def _device(model: nn.Module, name: str) -> torch.device:
+    """Find where the nearest module that holds a layer, and has parameters, keeps them."""
+    while name:
+        name = name.rpartition(".")[0]
+        parameter = next(model.get_submodule(name).parameters(), None)
+        if parameter is not None:
+            return parameter.device
+    return torch.device("cpu")
 
 
 def restore_(model: nn.Module, filter_fn: Filter | None = None) -> tuple[str, ...]:
@@ -130,11 +186,12 @@ def restore_(model: nn.Module, filter_fn: Filter | None = None) -> tuple[str, ..
     restored = [
         (name, layer)
         for name, layer in model.named_modules(remove_duplicate=False)
-        if isinstance(layer, ApproxLayer) and (filter_fn is None or filter_fn(layer, name))
+        if isinstance(layer, ApproxOperation) and (filter_fn is None or filter_fn(layer, name))
     ]
     for _, layer in restored:
-        if isinstance(layer, ApproxLayer):  # not yet restored under another name
-            _restore(layer)
+        _restore(layer)
+    join_attention_(model)
+    settle_fast_paths_(model)
     return tuple(name for name, _ in restored)
 
 
@@ -275,14 +332,27 @@ def _input(batch: Any) -> Tensor:
 
 
 def _named_layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Yield modules without children, and linear and convolution layers, under every name that they have."""
+    """Yield modules without children, and all that can be approximate, under every name that they have."""
+    parts: list[str] = []
     for name, module in model.named_modules(remove_duplicate=False):
-        if isinstance(module, _KINDS) or next(module.children(), None) is None:
+        if any(name.startswith(prefix) for prefix in parts):
+            continue
+        if isinstance(module, ApproxOperation):
+            parts.append(f"{name}." if name else "")
+        if isinstance(module, (*_APPROXIMATE, ApproxOperation)) or next(module.children(), None) is None:
             yield name, module
 
 
-def _configuration(config: Configs, name: str) -> tuple[str, ApproxConfig | None]:
-    """Find the pattern that decides for a layer, and its configuration."""
+def _names(model: nn.Module, name: str) -> tuple[str, ...]:
+    """Name a layer for patterns: by its own name, and as a part of an attention also by that one's."""
+    parent = name.rpartition(".")[0]
+    if name and isinstance(model.get_submodule(parent), ApproxMultiheadAttention):
+        return name, parent
+    return (name,)
+
+
+def _configuration(config: Configs, names: tuple[str, ...]) -> tuple[str, ApproxConfig | None]:
+    """Find the pattern that decides for a layer of any of these names, and its configuration."""
     if isinstance(config, ApproxConfig):
         return "", config
     if not isinstance(config, Mapping):
@@ -290,37 +360,37 @@ def _configuration(config: Configs, name: str) -> tuple[str, ApproxConfig | None
     for pattern, wanted in config.items():
         if wanted is not None and not isinstance(wanted, ApproxConfig):
             raise ConversionError(f"the pattern {pattern!r} must map to an ApproxConfig or None, got {wanted!r:.80}")
-    if name in config:
-        return name, config[name]
+    for name in names:
+        if name in config:
+            return name, config[name]
     for pattern, wanted in config.items():
         if pattern == "_default":
             continue
         if pattern.startswith("re:"):
-            if re.fullmatch(pattern[3:], name):
-                return pattern, wanted
-        elif fnmatch.fnmatchcase(name, pattern):
+            matches = any(re.fullmatch(pattern[3:], name) for name in names)
+        else:
+            matches = any(fnmatch.fnmatchcase(name, pattern) for name in names)
+        if matches:
             return pattern, wanted
     return "_default", config.get("_default")
 
 
 def _check_supported(model: nn.Module, layer: nn.Module, name: str) -> None:
     where = f"layer {name!r}" if name else "the model"
-    if not isinstance(layer, ApproxLayer) and type(layer) not in _APPROXIMATE:
+    parent = name.rpartition(".")[0]
+    holder = model.get_submodule(parent) if name else None
+    if isinstance(layer, NonDynamicallyQuantizableLinear) and not isinstance(holder, ApproxMultiheadAttention):
         raise ConversionError(
-            f"{where} is a {type(layer).__name__}; supported are {', '.join(t.__name__ for t in _APPROXIMATE)} "
-            f"(not their subclasses); exclude it with filter_fn or a pattern that maps to None"
+            f"{where} is the output projection of {f'{parent!r}, a ' if parent else 'a '}"
+            f"{type(holder).__name__ if holder is not None else 'MultiheadAttention'}, which reads its parameters and "
+            f"bypasses its forward; only MultiheadAttention itself can be made approximate, as a whole, not its "
+            f"subclasses; exclude it with filter_fn or a pattern that maps to None"
         )
-    if isinstance(layer, ApproxLayer) and type(layer) not in _ACCURATE:
-        raise ConversionError(f"{where} is a {type(layer).__name__}, which cannot be reconfigured")
-    parent = name
-    while "." in parent:
-        parent = parent.rpartition(".")[0]
-        container = model.get_submodule(parent)
-        if isinstance(container, _OPAQUE):
-            raise ConversionError(
-                f"{where} lies in {parent!r}, a {type(container).__name__}, which reads the parameters of its layers "
-                f"and bypasses their forward; exclude it with filter_fn or a pattern that maps to None"
-            )
+    if type(layer) not in (_ACCURATE if isinstance(layer, ApproxOperation) else _APPROXIMATE):
+        raise ConversionError(
+            f"{where} is a {type(layer).__name__}; supported are {', '.join(t.__name__ for t in _LAYERS)}, Matmul and "
+            f"MultiheadAttention (not their subclasses); exclude it with filter_fn or a pattern that maps to None"
+        )
 
 
 def _copied_state(layer: nn.Module) -> dict[str, Any]:
@@ -329,7 +399,8 @@ def _copied_state(layer: nn.Module) -> dict[str, Any]:
 
 
 def _restore(layer: nn.Module) -> None:
-    if isinstance(layer, ApproxLayer):
+    """Make an operation accurate, unless it is (a layer may have several names)."""
+    if isinstance(layer, ApproxOperation):
         accurate = _ACCURATE[type(layer)]
         layer.detach_()
         layer.__class__ = accurate  # type: ignore[assignment]  # no longer an ApproxLayer

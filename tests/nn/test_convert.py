@@ -146,16 +146,24 @@ class Subclass(nn.Linear):
         ),
         (nn.Sequential(Subclass(2, 2)), None, "layer '0' is a Subclass"),
         (nn.Sequential(nn.LazyLinear(2)), None, "layer '0' is a LazyLinear"),
-        (nn.ModuleDict({"attention": nn.MultiheadAttention(4, 2)}), None, "attention.out_proj"),
-        (nn.Sequential(nn.TransformerEncoderLayer(4, 2, 8)), lambda m, n: n == "0.linear1", "bypasses their forward"),
+        (nn.Sequential(nn.Linear(2, 2), nn.LSTM(2, 2)), None, "layer '1' is a LSTM; .*; exclude it with filter_fn or"),
+        (nn.Sequential(nn.GRUCell(2, 2)), None, "layer '0' is a GRUCell"),
+        (nn.Sequential(nn.Linear(2, 2), nn.Bilinear(2, 2, 2)), None, "layer '1' is a Bilinear"),
+        (nn.Sequential(nn.EmbeddingBag(3, 2)), lambda *_: True, "layer '0' is a EmbeddingBag"),
     ],
-    ids=["type", "subclass", "lazy", "attention", "encoder"],
+    ids=["type", "subclass", "lazy", "recurrent", "cell", "bilinear", "embedding"],
 )
 def test_unsupported_layers_are_refused_and_nothing_changes(model, filter_fn, message):
     kinds = [type(m) for m in model.modules()]
     with pytest.raises(ConversionError, match=message):
         approximate_(model, CONFIG, filter_fn)
     assert [type(m) for m in model.modules()] == kinds
+
+
+def test_unsupported_layers_are_excluded_by_name():
+    model = nn.Sequential(nn.Embedding(3, 2), nn.LSTM(2, 2), nn.Linear(2, 2))
+    assert approximate_(model, {"1": None, "_default": CONFIG}) == ("2",)
+    assert approximate_(model, {"2": CONFIG}) == ("2",)
 
 
 def test_a_failure_half_way_leaves_the_model_as_it_was():
