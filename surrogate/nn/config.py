@@ -18,6 +18,7 @@ from surrogate.nn.surrogate_engine import ARITHMETIC_CHOICES, SurrogateEngine
 from surrogate.nn.table_engine import TableEngine
 
 BACKENDS = ("auto", "surrogate", "table")
+GRADIENTS = ("straight_through", "difference", "factored")
 
 AUTO_TERMS = 12
 """Backend "auto" looks for an exact surrogate of at most this many terms before it falls back on the table."""
@@ -49,6 +50,12 @@ class ApproxConfig:
         False: it inserts zeros between and around the inputs, and multiplies these quantised zeros.
     arithmetic : {"auto", "int8", "float32", "float64"}
         Datatype of a surrogate's products; see `SurrogateEngine`.
+    gradient : {"straight_through", "difference", "factored"}
+        Derivative of the product in the backward pass: that of the accurate product (default), differences of the
+        smoothed table, or differences of the smoothed factors of a surrogate. `surrogate.nn.gradients` gives formula,
+        cost and advice. Modes that simulate an accurate product or a baseline are straight through whatever it says.
+    gradient_smoothing : int, optional
+        Half-window of the smoothing, in values of the operand; by default a sixteenth of its values (16 of 8 bits).
 
     Raises
     ------
@@ -65,6 +72,8 @@ class ApproxConfig:
     skip_padding: bool = False
     skip_inserted: bool = True
     arithmetic: str = "auto"
+    gradient: str = "straight_through"
+    gradient_smoothing: int | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.multiplier, str):
@@ -77,9 +86,15 @@ class ApproxConfig:
             ("backend", BACKENDS),
             ("activation_operand", ("a", "b")),
             ("arithmetic", ARITHMETIC_CHOICES),
+            ("gradient", GRADIENTS),
         ):
             if getattr(self, name) not in choices:
                 raise ConversionError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
+        smoothing = self.gradient_smoothing
+        if smoothing is not None and (isinstance(smoothing, bool) or not isinstance(smoothing, int) or smoothing < 0):
+            raise ConversionError(
+                f"gradient_smoothing must be None or a whole number of operand values, 0 or more, got {smoothing!r}"
+            )
         if self.multiplier is None and self.surrogate is None:
             raise ConversionError("give the multiplier to simulate, a surrogate of it, or both")
         if self.backend == "surrogate" and self.surrogate is None:

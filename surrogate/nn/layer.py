@@ -6,7 +6,7 @@ With activations ``x = Sx (xq - Zx)`` and weights ``w = Sw[c] (wq - Zw[c])``, a 
 
 with sums over the ``N`` lanes of a receptive field, and ``f`` the multiplier (``f(wq, xq)`` if the activation is its
 operand ``b``). Sums are exact integers before they are rescaled, whatever the engine. The backward pass is straight
-through: the gradient of the accurate layer at the dequantised operands.
+through, the gradient of the accurate layer at the dequantised operands, or what `surrogate.nn.gradients` offers.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from surrogate.nn.errors import names_layer
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.inputs import check_device, check_weight
 from surrogate.nn.operation import ApproxOperation
+from surrogate.nn.product_gradient import QuantisedOperand, product_with_gradient
 from surrogate.nn.quantise import Quantiser
 
 
@@ -70,8 +71,9 @@ class ApproxLayer(ApproxOperation):
         channels = kernel.shape[0] if config.weight.granularity == "channel" else 1
         self.activation_quantiser = Quantiser(config.activation, config.activation_format)
         self.weight_quantiser = Quantiser(config.weight, config.weight_format, channels)
-        for part in (self.activation_quantiser, self.weight_quantiser, self.engine):
-            part.to(device)
+        for part in (self.activation_quantiser, self.weight_quantiser, self.engine, self.product_gradient):
+            if part is not None:
+                part.to(device)
         self.fingerprint = self.fingerprint.to(device)
         self.weight_quantiser.observe(kernel)
         self._cache: _Weights | None = None
@@ -150,11 +152,26 @@ class ApproxLayer(ApproxOperation):
         return y.to(x.dtype)
 
     def _differentiable(self, x: Tensor) -> Tensor:
-        """Output without bias, with straight-through gradients."""
-        x_hat, codes = self.activation_quantiser(x)
+        """Output without bias, with the gradient that is configured."""
+        activation, weight = self.activation_quantiser, self.weight_quantiser
+        x_hat, codes = activation(x)
         y = self._rescaled(codes)
-        w_hat, _ = self.weight_quantiser(self.kernel(self.weight.to(x.dtype)))
-        return self.differentiable(x_hat, w_hat, y)
+        kernel = self.kernel(self.weight.to(x.dtype))
+        w_hat, _ = weight(kernel)
+        if self.derivative is None:
+            return self.differentiable(x_hat, w_hat, y)
+        skips = self.skips_zeros and self.adds_zeros
+        return product_with_gradient(
+            self.arrange(x_hat, x_hat.new_zeros(1)),
+            self.arrange_weights(w_hat),
+            y,
+            QuantisedOperand.of(self._indices(codes), activation, self.config.activation_format, skips),
+            QuantisedOperand.of(self._weights().indices, weight, self.config.weight_format),
+            self.convolution(),
+            self.derivative,
+            channel_axis=self.channel_axis,
+            steps=(activation.step(x), weight.step(kernel)),
+        )
 
     def _per_channel(self, values: Tensor) -> Tensor:
         """Shape one value per output channel to broadcast along the output."""

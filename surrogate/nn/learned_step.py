@@ -56,6 +56,20 @@ def positive_steps(scale: Tensor) -> Tensor:
     return scale.detach().clone()
 
 
+def with_scaled_gradient(scale: Tensor, zero_point: Tensor, high: int, n_values: int) -> Tensor:
+    """Return a step size itself, with its gradient scaled like that of `learned_step_quantised`.
+
+    For a use of the step beside ``x_hat``; arguments as there.
+    """
+    scaled = scale * _gradient_scale(zero_point, high, n_values)
+    return scaled + (scale - scaled).detach()
+
+
+def _gradient_scale(zero_point: Tensor, high: int, n_values: int) -> Tensor:
+    positive = (high - zero_point).clamp(min=1.0)  # a zero point at the upper end has no positive integers
+    return 1 / (positive * max(1, n_values)).sqrt()
+
+
 class _LearnedStep(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -65,8 +79,7 @@ class _LearnedStep(torch.autograd.Function):
         rounded = torch.round(x / scale) + zero_point
         q = rounded.clamp(low, high)
         ctx.save_for_backward(x, scale, q - zero_point, rounded == q)
-        positive = (high - zero_point).clamp(min=1.0)  # a zero point at the upper end has no positive integers
-        ctx.gradient_scale = 1 / (positive * max(1, n_values)).sqrt()
+        ctx.gradient_scale = _gradient_scale(zero_point, high, n_values)
         ctx.mark_non_differentiable(q)
         return (q - zero_point) * scale, q
 

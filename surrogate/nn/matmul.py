@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
@@ -14,6 +14,7 @@ from surrogate.nn.errors import ConversionError, names_layer
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.inputs import FLOATS, check_device
 from surrogate.nn.operation import ApproxOperation
+from surrogate.nn.product_gradient import ProductGradient, QuantisedOperand, product_with_gradient
 from surrogate.nn.quantise import Quantiser
 
 
@@ -91,7 +92,7 @@ class ApproxMatmul(ApproxOperation, Matmul):
         quantisers = (self.activation_quantiser, self.second_quantiser)
         wide = torch.float64 if x.dtype == torch.float64 else torch.float32
         with torch.autocast(x.device.type, enabled=False):
-            z = approximate_matmul(x.to(wide), y.to(wide), *quantisers, self.running, self.config)
+            z = approximate_matmul(x.to(wide), y.to(wide), *quantisers, self.running, self.config, self.derivative)
         return z.to(x.dtype)
 
     @torch.no_grad()
@@ -129,14 +130,20 @@ def _without_added_axes(z: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 
 def approximate_matmul(
-    x: Tensor, y: Tensor, x_quantiser: Quantiser, y_quantiser: Quantiser, engine: Engine, config: ApproxConfig
+    x: Tensor,
+    y: Tensor,
+    x_quantiser: Quantiser,
+    y_quantiser: Quantiser,
+    engine: Engine,
+    config: ApproxConfig,
+    derivative: ProductGradient | None = None,
 ) -> Tensor:
     """Multiply as `torch.matmul` does, with the products of a multiplier.
 
         z = Sx Sy ( sum f(xq, yq) - Zx sum yq - Zy sum xq + K Zx Zy )
 
-    with sums over the ``K`` entries of the inner dimension. The gradient is straight through: that of the accurate
-    product of the dequantised operands.
+    with sums over the ``K`` entries of the inner dimension. The gradient is straight through, that of the accurate
+    product of the dequantised operands, unless a derivative of the multiplier is given.
 
     Parameters
     ----------
@@ -148,6 +155,8 @@ def approximate_matmul(
         Of ``config``: ``x`` takes the place of its activations, ``y`` of its weights.
     config : ApproxConfig
         Formats of the multiplier's operands.
+    derivative : ProductGradient, optional
+        See `surrogate.nn.gradients`.
 
     Raises
     ------
@@ -158,40 +167,92 @@ def approximate_matmul(
     """
     _check_operands(x, y)
     columns = y[:, None] if y.ndim == 1 else y
-    (x_hat, xq), (y_hat, yq) = x_quantiser(x[None] if x.ndim == 1 else x), y_quantiser(columns)
+    rows = x[None] if x.ndim == 1 else x
+    (x_hat, xq), (y_hat, yq) = x_quantiser(rows), y_quantiser(columns)
+    x_index, y_index = xq - config.activation_format.minimum, yq - config.weight_format.minimum
     with torch.no_grad():
-        sums = matmul_sums(xq - config.activation_format.minimum, yq - config.weight_format.minimum, engine)
+        sums = matmul_sums(x_index, y_index, engine)
         zx, zy = x_quantiser.zero_point.double(), y_quantiser.zero_point.double()
         row_sums = xq.sum(dim=-1, keepdim=True, dtype=torch.float64)
         column_sums = yq.sum(dim=-2, keepdim=True, dtype=torch.float64)
         corrected = sums.double() - zx * column_sums - zy * row_sums + xq.shape[-1] * zx * zy
         z = corrected.to(x.dtype) * (x_quantiser.scale.to(x.dtype) * y_quantiser.scale.to(x.dtype))
-    result: Tensor = _StraightThroughMatmul.apply(x_hat, y_hat, z)  # type: ignore[no-untyped-call]
+    result: Tensor
+    if derivative is None or 0 in (*z.shape, xq.shape[-1]):
+        result = _StraightThroughMatmul.apply(x_hat, y_hat, z)  # type: ignore[no-untyped-call]
+    else:
+        layout = _MatmulLayout.of(x_hat, y_hat)
+        result = layout.from_sums(
+            product_with_gradient(
+                layout.lanes(x_hat),
+                layout.weights(y_hat),
+                layout.to_sums(z),
+                QuantisedOperand.of(layout.lanes(x_index).int(), x_quantiser, config.activation_format),
+                QuantisedOperand.of(layout.weights(y_index).int(), y_quantiser, config.weight_format),
+                layout.convolution,
+                derivative,
+                channel_axis=-1,
+                steps=(x_quantiser.step(rows), y_quantiser.step(columns)),
+            )
+        )
     return _without_added_axes(result, x, y)
 
 
-def matmul_sums(x: Tensor, y: Tensor, engine: Engine) -> Tensor:
-    """Sum products of operand indices over the inner dimension: matrices, or batches of them that broadcast.
+@dataclass(frozen=True)
+class _MatmulLayout:
+    """Matrices, or batches of them that broadcast, as operands of an engine.
 
     Each matrix of a batch is a group of one grouped product of single pixels; a single second matrix serves all rows.
     """
-    inner, n = y.shape[-2:]
-    if y.ndim == 2:
-        batch, m = torch.Size(), x.shape[:-1].numel()
-        shape = (*x.shape[:-1], n)
-    else:
+
+    batch: torch.Size
+    m: int
+    inner: int
+    n: int
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, x: Tensor, y: Tensor) -> _MatmulLayout:
+        inner, n = y.shape[-2:]
+        if y.ndim == 2:
+            return cls(torch.Size(), x.shape[:-1].numel(), inner, n, (*x.shape[:-1], n))
         batch = torch.broadcast_shapes(x.shape[:-2], y.shape[:-2])  # type: ignore[no-untyped-call]
-        m = x.shape[-2]
-        shape = (*batch, m, n)
-        x, y = x.expand(*batch, m, inner), y.expand(*batch, inner, n)
-    groups = batch.numel()
-    if 0 in (groups, m, n, inner):
-        return x.new_zeros(shape)
-    lanes = x.reshape(groups, m, inner).transpose(0, 1).reshape(m, 1, 1, groups * inner)
-    weights = y.reshape(groups, inner, n).transpose(1, 2).reshape(groups * n, 1, 1, inner)
-    prepared = engine.prepare(weights.to(torch.int64), groups)
-    sums = engine.sums(lanes.to(torch.int32), prepared, Convolution((1, 1), groups=groups))
-    return sums.reshape(m, groups, n).transpose(0, 1).reshape(shape)
+        return cls(batch, x.shape[-2], inner, n, (*batch, x.shape[-2], n))
+
+    @property
+    def groups(self) -> int:
+        return self.batch.numel()
+
+    @property
+    def convolution(self) -> Convolution:
+        return Convolution((1, 1), groups=self.groups)
+
+    def lanes(self, x: Tensor) -> Tensor:
+        """First operand as images of one pixel, ``(m, 1, 1, groups * inner)``."""
+        grouped = x.reshape(1, self.m, self.inner) if self.batch == () else x.expand(*self.batch, self.m, self.inner)
+        return grouped.reshape(self.groups, self.m, self.inner).transpose(0, 1).reshape(self.m, 1, 1, -1)
+
+    def weights(self, y: Tensor) -> Tensor:
+        """Second operand as kernels of one pixel, ``(groups * n, 1, 1, inner)``."""
+        grouped = y.expand(*self.batch, self.inner, self.n).reshape(self.groups, self.inner, self.n)
+        return grouped.transpose(1, 2).reshape(self.groups * self.n, 1, 1, self.inner)
+
+    def from_sums(self, sums: Tensor) -> Tensor:
+        """Engine's sums, ``(m, 1, 1, groups * n)``, in the shape of the product."""
+        return sums.reshape(self.m, self.groups, self.n).transpose(0, 1).reshape(self.shape)
+
+    def to_sums(self, z: Tensor) -> Tensor:
+        """Undo `from_sums`."""
+        return z.reshape(self.groups, self.m, self.n).transpose(0, 1).reshape(self.m, 1, 1, -1)
+
+
+def matmul_sums(x: Tensor, y: Tensor, engine: Engine) -> Tensor:
+    """Sum products of operand indices over the inner dimension: matrices, or batches of them that broadcast."""
+    layout = _MatmulLayout.of(x, y)
+    if 0 in (*layout.shape, layout.inner):
+        return x.new_zeros(layout.shape)
+    prepared = engine.prepare(layout.weights(y).to(torch.int64), layout.groups)
+    return layout.from_sums(engine.sums(layout.lanes(x).to(torch.int32), prepared, layout.convolution))
 
 
 class _StraightThroughMatmul(torch.autograd.Function):

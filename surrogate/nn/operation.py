@@ -11,10 +11,14 @@ from torch import Tensor, nn
 from surrogate.nn.config import ApproxConfig
 from surrogate.nn.engine import Engine
 from surrogate.nn.errors import ConversionError
+from surrogate.nn.gradients import product_gradient
+from surrogate.nn.product_gradient import ProductGradient
 from surrogate.nn.quantise import Quantiser
 from surrogate.nn.simulate import SIMULATIONS, simulation_engine
 
 MODES = ("approximate", "calibrate", "float", *SIMULATIONS)
+_MULTIPLYING = ("approximate", "exact", "surrogate", "table")
+"""Modes of the multiplier's own products; the others are straight through whatever gradient is configured."""
 
 
 class ApproxOperation(nn.Module, ABC):
@@ -29,6 +33,8 @@ class ApproxOperation(nn.Module, ABC):
         As given, backend settled.
     engine : Engine
         Does the sums of mode ``"approximate"``.
+    product_gradient : ProductGradient or None
+        The configured derivative of the product; None if it is straight through.
     fingerprint : Tensor
         SHA-256 of the multiplier, a buffer: states of another multiplier are refused.
     mode : {"approximate", "calibrate", "float", ...}
@@ -42,13 +48,23 @@ class ApproxOperation(nn.Module, ABC):
     engine: Engine
     fingerprint: Tensor
     path: str
-    parts: ClassVar[tuple[str, ...]] = ("engine", "fingerprint", "config", "path", "_simulators", "_mode")
+    product_gradient: ProductGradient | None
+    parts: ClassVar[tuple[str, ...]] = (
+        "engine",
+        "product_gradient",
+        "fingerprint",
+        "config",
+        "path",
+        "_simulators",
+        "_mode",
+    )
     """Attributes that `attach` adds, and `detach_` removes."""
 
     def attach(self, config: ApproxConfig) -> Self:
         """Give an accurate module, whose class has been changed to this one, its approximate parts."""
         self.config = config.resolved()
         self.engine = self.config.engine()
+        self.product_gradient = product_gradient(self.config)
         digest = bytes.fromhex(self.config.reference.fingerprint)
         self.register_buffer("fingerprint", torch.tensor(list(digest), dtype=torch.uint8))
         self.path = ""
@@ -86,6 +102,11 @@ class ApproxOperation(nn.Module, ABC):
         if self.mode not in SIMULATIONS:
             return self.engine
         return self._simulators[self.mode].to(self.fingerprint.device)
+
+    @property
+    def derivative(self) -> ProductGradient | None:
+        """The derivative of the product in this mode; None for straight through."""
+        return self.product_gradient if self.mode in _MULTIPLYING else None
 
     @property
     def integer_engine(self) -> Engine:

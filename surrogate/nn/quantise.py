@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from multipliers.operands import OperandFormat
 from surrogate.nn.errors import NotCalibratedError, QuantisationError
 from surrogate.nn.fixed_precision import FixedPrecision
-from surrogate.nn.learned_step import learned_step_quantised, positive_steps
+from surrogate.nn.learned_step import learned_step_quantised, positive_steps, with_scaled_gradient
 from surrogate.nn.observers import OBSERVERS, AffineGrid, Histogram, clipped_range, observed_range
 
 SCHEMES = ("auto", "symmetric", "affine")
@@ -246,10 +246,19 @@ class Quantiser(FixedPrecision):
         """
         scale, zero_point = self._parameters_for(x)
         if self.config.learned_step:
-            n_values = x.numel() // (max(1, len(x)) if self.batched else self.scale.numel())
-            return learned_step_quantised(x, scale, zero_point, self.low, self.high, n_values)
+            return learned_step_quantised(x, scale, zero_point, self.low, self.high, self._n_values(x))
         x_hat, q = _StraightThrough.apply(x, scale, zero_point, self.low, self.high)  # type: ignore[no-untyped-call]
         return x_hat, q
+
+    def step(self, x: Tensor) -> Tensor | None:
+        """Return the scale if it is learned, with its gradient scaled as for ``x``; None if not."""
+        if not self.config.learned_step:
+            return None
+        return with_scaled_gradient(self.scale, self.zero_point.float(), self.high, self._n_values(x))
+
+    def _n_values(self, x: Tensor) -> int:
+        """How many values of ``x`` share a step: those of a sample, or of a channel of weights."""
+        return x.numel() // (max(1, len(x)) if self.batched else self.scale.numel())
 
     @torch.no_grad()
     def integers(self, x: Tensor) -> Tensor:

@@ -12,8 +12,8 @@ mode           products
 ``relative``   accurate, with random factors of the weights; see `surrogate.nn.simulate_relative`
 =============  ==========================================================================================
 
-The last three are the baselines that the literature compares with. All quantise as configured, and differentiate
-straight through.
+The last three are the baselines that the literature compares with. All quantise as configured; ``quantised`` and the
+baselines differentiate straight through, the others as configured (see `surrogate.nn.gradients`).
 """
 
 from __future__ import annotations

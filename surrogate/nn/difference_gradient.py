@@ -1,0 +1,189 @@
+"""Gradients by table: two lookup tables hold the derivative of every product with respect to either operand.
+
+This is the gradient of Meng, Burleson, Qian and De Micheli (DATE 2025; their "LUT-2D", arXiv 2509.10519), from the
+tables of `surrogate.nn.smoothed_difference`. The backward pass is as behavioural as the forward pass:
+
+    grad_x[r, k] = sum_n g[r, n] f_x[x[r, k], w[n, k]]        grad_w[n, k] = sum_r g[r, n] f_w[x[r, k], w[n, k]]
+
+for rows ``r`` of lanes ``k``. A convolution is done one kernel position after the other, so that patches are never
+copied. Per lane, the tables are specialised to the weights, ``t[x, n] = f_x[x, w[n, k]]``: then ``grad_x`` is a dot
+product of ``g``'s row with the table's row that ``x`` selects; for ``grad_w``, the rows of ``g`` are added up by the
+value of ``x``, and these sums multiplied with the specialised table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from surrogate.nn.geometry import Convolution
+from surrogate.nn.product_gradient import ProductGradient, QuantisedOperand
+from surrogate.nn.smoothed_difference import smoothed_difference
+
+_BLOCK_ENTRIES = 1 << 18  # entries of a specialised table: fits the second-level cache
+_BLOCK_LANES = 1 << 22  # lanes copied at once
+_BLOCK_PRODUCTS = 1 << 22  # derivatives gathered at once where there are too few rows for specialised tables
+
+
+class DifferenceGradient(ProductGradient):
+    """Sums of tabulated derivatives.
+
+    Parameters
+    ----------
+    table : ndarray, shape (values of the activation, values of the weight)
+        Products.
+    half_windows : (int, int)
+        Of the moving averages along either operand; see `smoothed_difference`.
+
+    Attributes
+    ----------
+    by_activation, by_weight : Tensor
+        Derivatives with respect to the activation and to the weight, of the table's shape, float32.
+    """
+
+    by_activation: Tensor
+    by_weight: Tensor
+
+    def __init__(self, table: NDArray[Any], half_windows: tuple[int, int]) -> None:
+        super().__init__()
+        derivatives = smoothed_difference(table, half_windows[0]), smoothed_difference(table.T, half_windows[1]).T
+        for name, values in zip(("by_activation", "by_weight"), derivatives, strict=True):
+            self.register_buffer(name, torch.from_numpy(values).float().contiguous(), persistent=False)
+
+    def sums(
+        self,
+        gradient: Tensor,
+        x: QuantisedOperand,
+        w: QuantisedOperand,
+        convolution: Convolution,
+        needs: tuple[bool, bool],
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """See `ProductGradient.sums`."""
+        dtype, groups = gradient.dtype, convolution.groups
+        out_channels, height, width, per_group = w.index.shape
+        zero_points = w.zero_point.expand(out_channels).reshape(groups, -1)
+        tables = _Tables(self._padded(self.by_activation.to(dtype)), self._padded(self.by_weight - x.zero_point))
+        weights = w.index.long().reshape(groups, -1, height, width, per_group)
+        of_x = torch.zeros(x.index.shape, dtype=dtype, device=gradient.device)
+        of_w = torch.zeros(weights.shape, dtype=dtype, device=gradient.device)
+        for images in _image_blocks(gradient, x.index.shape[3]):
+            g = gradient[images].reshape(-1, groups, out_channels // groups)
+            add = _by_specialised_tables if len(g) >= len(self.by_weight) and g.shape[2] >= 4 else _by_gather
+            for i, j, rows, columns in _positions(convolution, *gradient.shape[1:3]):
+                window = x.index[images, rows, columns]
+                lanes = window.reshape(len(g), groups, per_group).int()
+                place = torch.zeros(lanes.shape, dtype=dtype, device=gradient.device)
+                add(tables, zero_points, g, lanes, weights[:, :, i, j], place, of_w[:, :, i, j], needs)
+                of_x[images, rows, columns] += place.reshape(window.shape)
+        return of_x if needs[0] else None, of_w.reshape(w.index.shape) if needs[1] else None
+
+    @staticmethod
+    def _padded(table: Tensor) -> Tensor:
+        """Append a row of zeros, for skipped lanes."""
+        return torch.nn.functional.pad(table, (0, 0, 0, 1))
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """Derivatives with a last row of zeros: of the product, and of the product less ``Zx w`` with respect to ``w``."""
+
+    by_activation: Tensor
+    by_weight: Tensor
+
+
+def _image_blocks(gradient: Tensor, channels: int) -> Iterator[slice]:
+    """Yield ranges of images, each of at most `_BLOCK_LANES` lanes of one kernel position, or of one image."""
+    n, height, width, _ = gradient.shape
+    step = max(1, _BLOCK_LANES // max(1, height * width * channels))
+    for start in range(0, n, step):
+        yield slice(start, min(start + step, n))
+
+
+def _positions(convolution: Convolution, height: int, width: int) -> Iterator[tuple[int, int, slice, slice]]:
+    """Yield each kernel position with the rows and columns of the input that it reads for an output of this size."""
+    (s_h, s_w), (d_h, d_w) = convolution.stride, convolution.dilation
+    for i, j in product(*map(range, convolution.kernel)):
+        rows = slice(i * d_h, i * d_h + (height - 1) * s_h + 1, s_h)
+        yield i, j, rows, slice(j * d_w, j * d_w + (width - 1) * s_w + 1, s_w)
+
+
+def _by_specialised_tables(
+    tables: _Tables,
+    zero_points: Tensor,
+    g: Tensor,
+    lanes: Tensor,
+    w: Tensor,
+    of_x: Tensor,
+    of_w: Tensor,
+    needs: tuple[bool, bool],
+) -> None:
+    """Add the derivatives of one kernel position to ``of_x`` and ``of_w``.
+
+    Parameters
+    ----------
+    tables : _Tables
+        Derivatives.
+    zero_points : Tensor
+        ``Zw``, shape (groups, channels).
+    g : Tensor
+        Gradient of the sums, shape (rows, groups, channels).
+    lanes, w : Tensor
+        Indices, shapes (rows, groups, lanes) and (groups, channels, lanes).
+    of_x, of_w : Tensor
+        Of the shapes of ``lanes`` and ``w``.
+    needs : (bool, bool)
+        Which of the two are wanted.
+    """
+    size, channels = len(tables.by_activation), g.shape[2]
+    step = max(1, _BLOCK_ENTRIES // (size * channels))
+    for group, start in product(range(g.shape[1]), range(0, lanes.shape[2], step)):
+        part = slice(start, start + step)
+        index, chosen, rows = lanes[:, group, part], w[group, :, part].T, g[:, group]
+        count = index.shape[1]
+        if needs[0]:
+            values = tables.by_activation[:, chosen] - zero_points[group]  # (size, count, channels)
+            offsets = torch.arange(count, device=index.device, dtype=index.dtype) * size
+            of_x[:, group, part] += _dot_products(rows, values.transpose(0, 1).flatten(0, 1), index + offsets)
+        if needs[1]:
+            by_value = g.new_zeros((count, size, channels))
+            for lane in range(count):
+                by_value[lane].index_add_(0, index[:, lane], rows)
+            values = tables.by_weight[:, chosen].transpose(0, 1)
+            of_w[group, :, part] += (by_value * values).sum(dim=1).T
+
+
+def _dot_products(rows: Tensor, table: Tensor, index: Tensor) -> Tensor:
+    """Return ``sum_n rows[r, n] table[index[r, k], n]``, which is how a weighted embedding bag feels its weights."""
+    with torch.enable_grad():
+        ones = torch.ones(index.shape, dtype=rows.dtype, device=rows.device, requires_grad=True)
+        bags = torch.nn.functional.embedding_bag(index, table, mode="sum", per_sample_weights=ones)
+        (found,) = torch.autograd.grad(bags, ones, rows)
+    return found
+
+
+def _by_gather(
+    tables: _Tables,
+    zero_points: Tensor,
+    g: Tensor,
+    lanes: Tensor,
+    w: Tensor,
+    of_x: Tensor,
+    of_w: Tensor,
+    needs: tuple[bool, bool],
+) -> None:
+    """Like `_by_specialised_tables`, one lookup per product."""
+    step = max(1, _BLOCK_PRODUCTS // max(1, w.numel()))
+    for start in range(0, len(g), step):
+        rows = slice(start, start + step)
+        index = lanes[rows, :, None].long() * tables.by_activation.shape[1] + w  # (rows, groups, channels, lanes)
+        values = g[rows, :, :, None]
+        if needs[0]:
+            of_x[rows] = ((tables.by_activation.take(index) - zero_points[..., None]) * values).sum(dim=2)
+        if needs[1]:
+            of_w += (tables.by_weight.take(index) * values).sum(dim=0)

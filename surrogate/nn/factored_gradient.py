@@ -1,0 +1,210 @@
+"""Gradients by factors: the derivative of a separable product is separable.
+
+With ``f(x, w) = sum_j g_j(x) h_j(w) + r(x) + c(w)``, the form in which a surrogate runs,
+
+    f_x(x, w) = sum_j g_j'(x) h_j(w) + r'(x)        f_w(x, w) = sum_j g_j(x) h_j'(w) + c'(w)
+
+where a prime is the difference of `surrogate.nn.smoothed_difference`, of one operand's values. It is linear, so these
+are the derivatives of the whole table; they need only vectors. The factor of the differentiated operand can be taken
+out of the sums over the other, so the backward pass is that of ``k`` accurate products, laid side by side as more
+channels, and a lookup for each value of the operands, of any width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.grad import conv2d_input, conv2d_weight
+
+from surrogate.basis import FactorArray
+from surrogate.factors import Factors
+from surrogate.nn.engine import lookup_rows
+from surrogate.nn.geometry import Convolution
+from surrogate.nn.product_gradient import ProductGradient, QuantisedOperand
+from surrogate.nn.smoothed_difference import smoothed_difference
+
+_BLOCK_VALUES = 1 << 23  # transformed activations held at once
+
+
+class FactoredGradient(ProductGradient):
+    """Accurate products of factors and of derivatives of factors.
+
+    Parameters
+    ----------
+    factors : Factors
+        Of the products; ``left`` and ``additive_a`` are the activation's.
+    half_windows : (int, int)
+        Of the moving averages along either operand; see `smoothed_difference`.
+
+    Attributes
+    ----------
+    left, right : Tensor
+        ``g`` and ``h``: for each value of the activation and of the weight, the ``k`` factors.
+    left_slopes, right_slopes : Tensor
+        ``g'`` and ``h'``, with ``r'`` and ``c'`` as a last column.
+    """
+
+    left: Tensor
+    right: Tensor
+    left_slopes: Tensor
+    right_slopes: Tensor
+
+    def __init__(self, factors: Factors, half_windows: tuple[int, int]) -> None:
+        super().__init__()
+        if factors.n_products == 0:
+            factors = factors.as_products()
+        self.additive_left = factors.additive_a is not None
+        for name, values, additive, half_window in (
+            ("left", factors.left, factors.additive_a, half_windows[0]),
+            ("right", factors.right, factors.additive_b, half_windows[1]),
+        ):
+            slopes = smoothed_difference(_with_additive(values, additive), half_window)
+            self.register_buffer(name, _float32(values), persistent=False)
+            self.register_buffer(f"{name}_slopes", _float32(slopes), persistent=False)
+
+    def sums(
+        self,
+        gradient: Tensor,
+        x: QuantisedOperand,
+        w: QuantisedOperand,
+        convolution: Convolution,
+        needs: tuple[bool, bool],
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """See `ProductGradient.sums`."""
+        dtype = gradient.dtype
+        left, left_slopes = (_padded(table.to(dtype)) for table in (self.left, self.left_slopes))
+        kernels = lookup_rows(self.right.to(dtype), w.index.int())
+        right_slopes = lookup_rows(self.right_slopes.to(dtype), w.index.int())
+        zero_points = w.zero_point.expand(gradient.shape[3])
+        of_x = torch.zeros(x.index.shape, dtype=dtype, device=gradient.device)
+        of_w = torch.zeros(w.index.shape, dtype=dtype, device=gradient.device)
+        for images in self._image_blocks(x.index):
+            index, g = x.index[images].int(), gradient[images]
+            if needs[0]:
+                slopes = lookup_rows(left_slopes, index)
+                of_x[images] = (slopes[..., :-1] * _of_input(g, kernels, index.shape, convolution)).sum(dim=4)
+                if self.additive_left:
+                    of_x[images] += slopes[..., -1] * _spread(g, index.shape, convolution)
+                if bool(zero_points.any()):
+                    of_x[images] -= _spread(g * zero_points, index.shape, convolution)
+            if needs[1]:
+                of_w += (right_slopes[..., :-1] * _of_kernel(g, lookup_rows(left, index), convolution)).sum(dim=4)
+                if x.skips:
+                    taken = (index != x.size).to(dtype)[..., None]
+                    total = _of_kernel(g, taken, convolution)[..., 0]
+                else:
+                    total = g.sum(dim=(0, 1, 2))[:, None, None, None]
+                of_w += (right_slopes[..., -1] - x.zero_point) * total
+        return of_x if needs[0] else None, of_w if needs[1] else None
+
+    def _image_blocks(self, index: Tensor) -> Iterator[slice]:
+        """Yield ranges of images whose transformed activations are held at once."""
+        n, height, width, channels = index.shape
+        step = max(1, _BLOCK_VALUES // max(1, height * width * channels * self.left_slopes.shape[1]))
+        for start in range(0, n, step):
+            yield slice(start, min(start + step, n))
+
+
+def _with_additive(factors: FactorArray, additive: FactorArray | None) -> FactorArray:
+    """Append the additive part as a column; zeros if there is none."""
+    return np.column_stack([factors, np.zeros(len(factors), factors.dtype) if additive is None else additive])
+
+
+def _float32(values: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(values.astype(np.float32))
+
+
+def _padded(table: Tensor) -> Tensor:
+    """Append a row of zeros, for skipped lanes."""
+    return torch.nn.functional.pad(table, (0, 0, 0, 1))
+
+
+def _pointwise(convolution: Convolution) -> bool:
+    return convolution.kernel == convolution.stride == (1, 1)
+
+
+def _runs(values: Tensor, convolution: Convolution) -> Sequence[Tensor]:
+    """Split terms, the last axis, into what one convolution takes.
+
+    One group takes all, as more channels; several take them one by one, which keeps depthwise convolutions depthwise.
+    """
+    return (values,) if convolution.groups == 1 else torch.split(values, 1, dim=-1)
+
+
+def _of_input(g: Tensor, kernels: Tensor, shape: Sequence[int], convolution: Convolution) -> Tensor:
+    """Gradient of accurate products with respect to their input, term by term.
+
+    Parameters
+    ----------
+    g : Tensor
+        Gradient of the sums, shape ``(batch, out_height, out_width, out_channels)``.
+    kernels : Tensor
+        Shape ``(out_channels, kernel_height, kernel_width, channels / groups, terms)``.
+    shape : sequence of int
+        Of the input: ``(batch, height, width, channels)``.
+    convolution : Convolution
+        Geometry.
+
+    Returns
+    -------
+    Tensor
+        Shape ``(batch, height, width, channels, terms)``.
+    """
+    groups, terms = convolution.groups, kernels.shape[-1]
+    if _pointwise(convolution):
+        rows = g.reshape(-1, groups, g.shape[3] // groups).transpose(0, 1)
+        found = rows @ kernels.reshape(groups, rows.shape[2], -1)
+        return found.transpose(0, 1).reshape(*shape, terms)
+    parts = []
+    for run in _runs(kernels, convolution):
+        size = torch.Size([shape[0], shape[3] * run.shape[-1], shape[1], shape[2]])
+        weight, of_output = run.flatten(3).permute(0, 3, 1, 2), g.permute(0, 3, 1, 2)
+        found = conv2d_input(size, weight, of_output, convolution.stride, 0, convolution.dilation, groups)  # type: ignore[no-untyped-call]
+        parts.append(found.permute(0, 2, 3, 1).reshape(*shape, run.shape[-1]))
+    return torch.cat(parts, dim=-1)
+
+
+def _of_kernel(g: Tensor, factors: Tensor, convolution: Convolution) -> Tensor:
+    """Gradient of accurate products with respect to their kernel, term by term.
+
+    Parameters
+    ----------
+    g : Tensor
+        As of `_of_input`.
+    factors : Tensor
+        Transformed input, shape ``(batch, height, width, channels, terms)``.
+    convolution : Convolution
+        Geometry.
+
+    Returns
+    -------
+    Tensor
+        Shape ``(out_channels, kernel_height, kernel_width, channels / groups, terms)``.
+    """
+    groups, terms, out_channels = convolution.groups, factors.shape[-1], g.shape[3]
+    shape = (out_channels, *convolution.kernel, factors.shape[3] // groups)
+    if _pointwise(convolution):
+        rows = g.reshape(-1, groups, out_channels // groups).permute(1, 2, 0)
+        lanes = factors.reshape(-1, groups, shape[3] * terms).transpose(0, 1)
+        return (rows @ lanes).reshape(*shape, terms)
+    parts = []
+    for run in _runs(factors, convolution):
+        images, of_output = run.flatten(3).permute(0, 3, 1, 2), g.permute(0, 3, 1, 2)
+        size = torch.Size([out_channels, shape[3] * run.shape[-1], *convolution.kernel])
+        found = conv2d_weight(images, size, of_output, convolution.stride, 0, convolution.dilation, groups)  # type: ignore[no-untyped-call]
+        parts.append(found.permute(0, 2, 3, 1).reshape(*shape, run.shape[-1]))
+    return torch.cat(parts, dim=-1)
+
+
+def _spread(g: Tensor, shape: Sequence[int], convolution: Convolution) -> Tensor:
+    """Sum the gradients of all windows and channels that an input takes part in; the result is of the input's shape."""
+    groups = convolution.groups
+    grouped = g.reshape(*g.shape[:3], groups, g.shape[3] // groups).sum(dim=4)
+    ones = g.new_ones((groups, *convolution.kernel, 1, 1))
+    spread = _of_input(grouped, ones, (*shape[:3], groups), convolution)
+    return spread[..., 0].repeat_interleave(shape[3] // groups, dim=3)
