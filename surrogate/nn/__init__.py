@@ -15,10 +15,11 @@ torch.Size([5, 4])
 
 from surrogate.nn.attention import ApproxMultiheadAttention
 from surrogate.nn.batch_norm import fold_batch_norm_
+from surrogate.nn.calibration import calibrate, mode
 from surrogate.nn.config import ApproxConfig
 from surrogate.nn.conv import ApproxConv1d, ApproxConv2d, ApproxConv3d
 from surrogate.nn.conv_transpose import ApproxConvTranspose1d, ApproxConvTranspose2d, ApproxConvTranspose3d
-from surrogate.nn.convert import approximate_, approximate_layers, calibrate, mode, restore_
+from surrogate.nn.convert import approximate_, approximate_layers, restore_
 from surrogate.nn.costs import measure_costs
 from surrogate.nn.distributions import from_model
 from surrogate.nn.errors import ConversionError, NotCalibratedError, QuantisationError

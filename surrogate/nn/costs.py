@@ -17,8 +17,9 @@ from surrogate.basis import Table
 from surrogate.certify import certify
 from surrogate.cost import CostModel
 from surrogate.model import MultiplierReference, Provenance, Surrogate, Term
+from surrogate.nn.calibration import calibrate
 from surrogate.nn.config import ApproxConfig
-from surrogate.nn.convert import approximate_, calibrate
+from surrogate.nn.convert import approximate_
 
 
 def measure_costs(

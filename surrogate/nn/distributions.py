@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multipliers.distributions import OperandDistributions
+from surrogate.nn.calibration import calibrate, mode, run_batches
 from surrogate.nn.conv import ApproxConvolution
-from surrogate.nn.convert import Configs, approximate_, approximate_layers, calibrate, listed, mode, run_batches
+from surrogate.nn.convert import approximate_, approximate_layers
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.layer import ApproxLayer
 from surrogate.nn.progress import Progress
+from surrogate.nn.selection import Configs, listed
 
 BLOCK = 1 << 22
 """Activations counted at a time."""

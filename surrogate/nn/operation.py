@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Any, ClassVar, Self
 
 import torch
@@ -152,3 +153,18 @@ class ApproxOperation(nn.Module, ABC):
         own = super().extra_repr()
         state = "" if self.calibrated else ", not calibrated"
         return f"{own}{', ' if own else ''}multiplier={self.config.name}, by {backend}{state}"
+
+
+def approximate_operations(model: nn.Module) -> Iterator[tuple[str, ApproxOperation]]:
+    """Yield the approximate layers and products of a model with their names, each once."""
+    for name, module in model.named_modules():
+        if isinstance(module, ApproxOperation):
+            yield name, module
+
+
+def name_operations(model: nn.Module) -> list[tuple[str, ApproxOperation]]:
+    """Tell layers their names, for errors; return both."""
+    found = list(approximate_operations(model))
+    for name, module in found:
+        module.path = name
+    return found

@@ -16,10 +16,12 @@ from surrogate.fit.discovery import discover
 from surrogate.fit.gain import rms_residual
 from surrogate.fit.select import Objective, select
 from surrogate.model import Surrogate
+from surrogate.nn.calibration import calibrate, mode
 from surrogate.nn.config import ApproxConfig
-from surrogate.nn.convert import Configs, approximate_, approximate_layers, calibrate, mode
+from surrogate.nn.convert import approximate_, approximate_layers
 from surrogate.nn.distributions import from_model
 from surrogate.nn.errors import ConversionError
+from surrogate.nn.selection import Configs
 
 
 @dataclass(frozen=True)
