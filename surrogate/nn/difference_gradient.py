@@ -13,7 +13,7 @@ value of ``x``, and these sums multiplied with the specialised table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -23,12 +23,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from surrogate.nn.geometry import Convolution
+from surrogate.nn.operators import opaque
 from surrogate.nn.product_gradient import ProductGradient, QuantisedOperand
 from surrogate.nn.smoothed_difference import smoothed_difference
 
 _BLOCK_ENTRIES = 1 << 18  # entries of a specialised table: fits the second-level cache
 _BLOCK_LANES = 1 << 22  # lanes copied at once
 _BLOCK_PRODUCTS = 1 << 22  # derivatives gathered at once where there are too few rows for specialised tables
+_SUM = 0  # torch's number of an embedding bag's mode "sum"
 
 
 class DifferenceGradient(ProductGradient):
@@ -65,33 +67,82 @@ class DifferenceGradient(ProductGradient):
         needs: tuple[bool, bool],
     ) -> tuple[Tensor | None, Tensor | None]:
         """See `ProductGradient.sums`."""
-        dtype, groups = gradient.dtype, convolution.groups
-        out_channels, height, width, per_group = w.index.shape
-        zero_points = w.zero_point.expand(out_channels).reshape(groups, -1)
-        tables = _Tables(self._padded(self.by_activation.to(dtype)), self._padded(self.by_weight - x.zero_point))
-        weights = w.index.long().reshape(groups, -1, height, width, per_group)
-        of_x = torch.zeros(x.index.shape, dtype=dtype, device=gradient.device)
-        of_w = torch.zeros(weights.shape, dtype=dtype, device=gradient.device)
-        for images in _image_blocks(gradient, x.index.shape[3]):
-            g = gradient[images].reshape(-1, groups, out_channels // groups)
-            add = _by_specialised_tables if len(g) >= len(self.by_weight) and g.shape[2] >= 4 else _by_gather
-            for i, j, rows, columns in _positions(convolution, *gradient.shape[1:3]):
-                window = x.index[images, rows, columns]
-                lanes = window.reshape(len(g), groups, per_group).int()
-                place = torch.zeros(lanes.shape, dtype=dtype, device=gradient.device)
-                add(tables, zero_points, g, lanes, weights[:, :, i, j], place, of_w[:, :, i, j], needs)
-                of_x[images, rows, columns] += place.reshape(window.shape)
-        return of_x if needs[0] else None, of_w.reshape(w.index.shape) if needs[1] else None
+        geometry = (convolution.kernel, convolution.stride, convolution.dilation)
+        of_x, of_w = tabulated_sums(
+            gradient,
+            x.index,
+            w.index,
+            self.by_activation.to(gradient.dtype),
+            self.by_weight.to(gradient.dtype) - x.zero_point,
+            w.zero_point.expand(gradient.shape[3]).contiguous(),
+            [size for pair in geometry for size in pair],
+            convolution.groups,
+            list(needs),
+        )
+        return of_x if needs[0] else None, of_w if needs[1] else None
 
-    @staticmethod
-    def _padded(table: Tensor) -> Tensor:
-        """Append a row of zeros, for skipped lanes."""
-        return torch.nn.functional.pad(table, (0, 0, 0, 1))
+
+def _like_operands(gradient: Tensor, x: Tensor, w: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
+    return gradient.new_empty(x.shape), gradient.new_empty(w.shape)
+
+
+@opaque("tabulated_sums", _like_operands)
+def tabulated_sums(
+    gradient: Tensor,
+    x: Tensor,
+    w: Tensor,
+    by_activation: Tensor,
+    by_weight: Tensor,
+    zero_points: Tensor,
+    geometry: Sequence[int],
+    groups: int,
+    needs: Sequence[bool],
+) -> tuple[Tensor, Tensor]:
+    """Sum tabulated derivatives.
+
+    Parameters
+    ----------
+    gradient : Tensor
+        Gradient of the sums, shape ``(batch, out_height, out_width, out_channels)``.
+    x, w : Tensor
+        Indices, as of `ProductGradient.sums`.
+    by_activation, by_weight : Tensor
+        Derivatives of the product, and those of ``f(x, w) - Zx w`` with respect to ``w``.
+    zero_points : Tensor
+        ``Zw`` of each output channel.
+    geometry : sequence of int
+        Kernel, stride and dilation, two numbers each.
+    groups : int
+        Groups of the convolution.
+    needs : sequence of bool
+        Which of the two results are wanted; the other is zeros.
+
+    Returns
+    -------
+    Tensor, Tensor
+        For activations and weights, of the shapes of ``x`` and ``w``.
+    """
+    k_h, k_w, s_h, s_w, d_h, d_w = geometry
+    convolution = Convolution((k_h, k_w), (s_h, s_w), (d_h, d_w), groups)
+    tables = _Tables(*(torch.nn.functional.pad(table, (0, 0, 0, 1)) for table in (by_activation, by_weight)))
+    channels, per_group = gradient.shape[3] // groups, w.shape[3]
+    weights = w.long().reshape(groups, channels, k_h, k_w, per_group)
+    of_x, of_w = gradient.new_zeros(x.shape), gradient.new_zeros(weights.shape)
+    for images in _image_blocks(gradient, x.shape[3]):
+        g = gradient[images].reshape(-1, groups, channels)
+        add = _by_specialised_tables if len(g) >= len(by_weight) and channels >= 4 else _by_gather
+        for i, j, rows, columns in _positions(convolution, *gradient.shape[1:3]):
+            window = x[images, rows, columns]
+            lanes = window.reshape(len(g), groups, per_group).int()
+            place = g.new_zeros(lanes.shape)
+            add(tables, zero_points.reshape(groups, -1), g, lanes, weights[:, :, i, j], place, of_w[:, :, i, j], needs)
+            of_x[images, rows, columns] += place.reshape(window.shape)
+    return of_x, of_w.reshape(w.shape)
 
 
 @dataclass(frozen=True)
 class _Tables:
-    """Derivatives with a last row of zeros: of the product, and of the product less ``Zx w`` with respect to ``w``."""
+    """Derivatives with respect to either operand, with a last row of zeros for skipped lanes."""
 
     by_activation: Tensor
     by_weight: Tensor
@@ -121,7 +172,7 @@ def _by_specialised_tables(
     w: Tensor,
     of_x: Tensor,
     of_w: Tensor,
-    needs: tuple[bool, bool],
+    needs: Sequence[bool],
 ) -> None:
     """Add the derivatives of one kernel position to ``of_x`` and ``of_w``.
 
@@ -137,7 +188,7 @@ def _by_specialised_tables(
         Indices, shapes (rows, groups, lanes) and (groups, channels, lanes).
     of_x, of_w : Tensor
         Of the shapes of ``lanes`` and ``w``.
-    needs : (bool, bool)
+    needs : sequence of bool
         Which of the two are wanted.
     """
     size, channels = len(tables.by_activation), g.shape[2]
@@ -159,12 +210,16 @@ def _by_specialised_tables(
 
 
 def _dot_products(rows: Tensor, table: Tensor, index: Tensor) -> Tensor:
-    """Return ``sum_n rows[r, n] table[index[r, k], n]``, which is how a weighted embedding bag feels its weights."""
-    with torch.enable_grad():
-        ones = torch.ones(index.shape, dtype=rows.dtype, device=rows.device, requires_grad=True)
-        bags = torch.nn.functional.embedding_bag(index, table, mode="sum", per_sample_weights=ones)
-        (found,) = torch.autograd.grad(bags, ones, rows)
-    return found
+    """Return ``sum_n rows[r, n] table[index[r, k], n]``, the gradient of the weights in a weighted embedding bag.
+
+    Only its own operator in torch does that without a copy of the selected rows.
+    """
+    bag = torch.arange(len(index), dtype=index.dtype, device=index.device)
+    offsets, of_entry = bag * index.shape[1], bag.repeat_interleave(index.shape[1])
+    found: Tensor = torch.ops.aten._embedding_bag_per_sample_weights_backward(
+        rows, table, index.flatten(), offsets, of_entry, _SUM
+    )
+    return found.reshape(index.shape)
 
 
 def _by_gather(
@@ -175,7 +230,7 @@ def _by_gather(
     w: Tensor,
     of_x: Tensor,
     of_w: Tensor,
-    needs: tuple[bool, bool],
+    needs: Sequence[bool],
 ) -> None:
     """Like `_by_specialised_tables`, one lookup per product."""
     step = max(1, _BLOCK_PRODUCTS // max(1, w.numel()))

@@ -90,12 +90,12 @@ class FactoredGradient(ProductGradient):
                 of_x[images] = (slopes[..., :-1] * _of_input(g, kernels, index.shape, convolution)).sum(dim=4)
                 if self.additive_left:
                     of_x[images] += slopes[..., -1] * _spread(g, index.shape, convolution)
-                if bool(zero_points.any()):
+                if not w.kind.centred:
                     of_x[images] -= _spread(g * zero_points, index.shape, convolution)
             if needs[1]:
                 of_w += (right_slopes[..., :-1] * _of_kernel(g, lookup_rows(left, index), convolution)).sum(dim=4)
-                if x.skips:
-                    taken = (index != x.size).to(dtype)[..., None]
+                if x.kind.skips:
+                    taken = (index != x.kind.operand.size).to(dtype)[..., None]
                     total = _of_kernel(g, taken, convolution)[..., 0]
                 else:
                     total = g.sum(dim=(0, 1, 2))[:, None, None, None]

@@ -36,6 +36,31 @@ from surrogate.nn.quantise import Quantiser
 
 
 @dataclass(frozen=True)
+class OperandKind:
+    """What is known of a quantised operand before its values.
+
+    Attributes
+    ----------
+    operand : OperandFormat
+        The multiplier's operand.
+    centred : bool
+        Whether the zero point is 0 whatever the range.
+    skips : bool
+        Whether some lanes may be skipped; the index one past the last value marks them.
+    """
+
+    operand: OperandFormat
+    centred: bool
+    skips: bool
+
+    @property
+    def index_type(self) -> torch.dtype:
+        """Narrowest datatype that holds the indices."""
+        largest = self.operand.size if self.skips else self.operand.size - 1
+        return next(d for d in (torch.uint8, torch.int16, torch.int32) if largest <= torch.iinfo(d).max)
+
+
+@dataclass(frozen=True)
 class QuantisedOperand:
     """One operand of a layer's products.
 
@@ -43,40 +68,29 @@ class QuantisedOperand:
     ----------
     index : Tensor
         Integers less the smallest of the operand, as `surrogate.nn.engine.Engine` takes them but of any integer
-        datatype; activations may hold the index one past the last value, which marks a skipped lane.
-    size : int
-        Number of values of the operand.
-    minimum : int
-        Smallest value of the operand.
+        datatype.
     scale, zero_point : Tensor
         One value, or one for each output channel.
-    skips : bool
-        Whether some lanes may be skipped.
+    kind : OperandKind
+        Format, and what may be left out.
     """
 
     index: Tensor
-    size: int
-    minimum: int
     scale: Tensor
     zero_point: Tensor
-    skips: bool = False
+    kind: OperandKind
 
     @classmethod
     def of(cls, index: Tensor, quantiser: Quantiser, operand: OperandFormat, skips: bool = False) -> QuantisedOperand:
         """Take scale and zero point from the quantiser; ``operand`` is the multiplier's."""
-        return cls(index, operand.size, operand.minimum, quantiser.scale, quantiser.zero_point, skips)
-
-    @property
-    def index_type(self) -> torch.dtype:
-        """Narrowest datatype that holds the indices."""
-        largest = self.size if self.skips else self.size - 1
-        return next(d for d in (torch.uint8, torch.int16, torch.int32) if largest <= torch.iinfo(d).max)
+        return cls(index, quantiser.scale, quantiser.zero_point, OperandKind(operand, quantiser.centred, skips))
 
     def steps(self) -> Tensor:
         """Return the integers less the zero point, 0 for skipped lanes, in the datatype of the scale."""
         shape = (-1,) + (1,) * (self.index.ndim - 1)
-        steps = self.index + (self.minimum - self.zero_point.reshape(shape)).to(self.scale.dtype)
-        return steps.masked_fill_(self.index == self.size, 0) if self.skips else steps
+        operand = self.kind.operand
+        steps = self.index + (operand.minimum - self.zero_point.reshape(shape)).to(self.scale.dtype)
+        return steps.masked_fill_(self.index == operand.size, 0) if self.kind.skips else steps
 
 
 class ProductGradient(FixedPrecision, ABC):
@@ -169,10 +183,10 @@ class _Product(torch.autograd.Function):
     ) -> Tensor:
         # scales and zero points may be observed anew, in place, before the backward pass
         parameters = [v.detach().to(y.dtype, copy=True) for v in (x.scale, x.zero_point, w.scale, w.zero_point)]
-        indices = [operand.index.to(operand.index_type) for operand in (x, w)]
+        indices = [operand.index.to(operand.kind.index_type) for operand in (x, w)]
         learned = ctx.needs_input_grad[2] or ctx.needs_input_grad[3]
         ctx.save_for_backward(*indices, *parameters, y if learned else None)
-        ctx.formats = (x.size, x.minimum, x.skips), (w.size, w.minimum)
+        ctx.kinds = x.kind, w.kind
         ctx.convolution, ctx.derivative, ctx.channel_axis = convolution, derivative, channel_axis
         return y.view_as(y)
 
@@ -180,9 +194,8 @@ class _Product(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x_index, w_index, x_scale, x_zero, w_scale, w_zero, y = ctx.saved_tensors
-        (x_size, x_minimum, skips), (w_size, w_minimum) = ctx.formats
-        x = QuantisedOperand(x_index, x_size, x_minimum, x_scale, x_zero, skips)
-        w = QuantisedOperand(w_index, w_size, w_minimum, w_scale, w_zero)
+        x = QuantisedOperand(x_index, x_scale, x_zero, ctx.kinds[0])
+        w = QuantisedOperand(w_index, w_scale, w_zero, ctx.kinds[1])
         need_x, need_w, need_x_step, need_w_step = ctx.needs_input_grad[:4]
         of_y = gradients[0].movedim(ctx.channel_axis, -1)
         size = ctx.convolution.output_size(*x_index.shape[1:3])

@@ -351,3 +351,14 @@ def test_bad_configurations_are_refused():
     for smoothing in (-1, 2.0, True):
         with pytest.raises(ConversionError, match="gradient_smoothing must be None or a whole number"):
             ApproxConfig(multiplier="exact8u", gradient="difference", gradient_smoothing=smoothing)
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's own, while tracing
+@pytest.mark.parametrize("gradient", ["difference", "factored"])
+def test_compiled_layers_have_them_without_graph_breaks(gradient):
+    torch._dynamo.reset()
+    layer, x = build("strided", configuration(FORMATS[0], gradient))
+    (of_x,), of_w = run(layer, x)[1], layer.weight.grad.clone()
+    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(run(compiled, x)[1][0], of_x)
+    torch.testing.assert_close(layer.weight.grad, of_w)
