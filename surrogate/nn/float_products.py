@@ -1,4 +1,4 @@
-"""Products of factors in float32 or float64.
+"""Products of factors in float32 or float64, and in 16-bit floats where their products are float32.
 
 Where a sum could leave the integers that the datatype holds, channels are cut into pieces that cannot, and the pieces
 are added in float64.
@@ -13,6 +13,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from surrogate.nn import cuda_products
 from surrogate.nn.engine import lookup_rows
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.operators import opaque, probed
@@ -78,14 +79,20 @@ def prepare(right: Tensor, w: Tensor, groups: int, dtype: torch.dtype, channels:
 
 
 def _empty_product(x: Tensor, w: Tensor) -> Tensor:
-    return x.new_empty((*x.shape[:2], w.shape[2]))
+    return x.new_empty((*x.shape[:2], w.shape[2]), dtype=_summed_in(x.dtype))
 
 
 @opaque("float_product", _empty_product)
 def float_product(x: Tensor, w: Tensor) -> Tensor:
-    """Multiply batches of matrices in full precision."""
+    """Multiply batches of matrices in full precision; 16-bit floats into float32."""
+    if x.dtype != _summed_in(x.dtype):
+        return cuda_products.half_product(x, w)
     with full_precision(x.device):
         return torch.bmm(x, w) if len(x) > 1 else torch.mm(x[0], w[0])[None]
+
+
+def _summed_in(dtype: torch.dtype) -> torch.dtype:
+    return torch.float32 if dtype in cuda_products.HALVES.values() else dtype
 
 
 def _empty_convolution(x: Tensor, w: Tensor, stride: Sequence[int], dilation: Sequence[int], groups: int) -> Tensor:
@@ -141,7 +148,7 @@ def _multiply(table: Tensor, x: Tensor, matrices: Tensor, convolution: Convoluti
     n, h, w, _ = x.shape
     out_h, out_w = convolution.output_size(h, w)
     groups, length, out_channels = matrices.shape
-    result = torch.empty((n, out_h, out_w, groups, out_channels), dtype=table.dtype, device=x.device)
+    result = torch.empty((n, out_h, out_w, groups, out_channels), dtype=_summed_in(table.dtype), device=x.device)
     for images in convolution.blocks(x, table.element_size() * table.shape[1], _BLOCK_BYTES):
         patches = convolution.patches(_transform(table, x[images]))
         rows = patches.shape[0] * out_h * out_w

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+_GPU_BLOCK_BYTES = 1 << 28
+
 
 @dataclass(frozen=True)
 class Convolution:
@@ -52,7 +54,12 @@ class Convolution:
         )
 
     def blocks(self, x: Tensor, bytes_per_value: int, block_bytes: int) -> Iterator[slice]:
-        """Yield ranges of images whose copied patches take at most ``block_bytes``, or of one image."""
+        """Yield ranges of images whose copied patches take at most ``block_bytes``, or of one image.
+
+        On a GPU, where launches cost more than leaving the cache does, blocks are as large as memory easily holds.
+        """
+        if x.device.type == "cuda":
+            block_bytes = max(block_bytes, _GPU_BLOCK_BYTES)
         n, h, w, c = x.shape
         out_h, out_w = self.output_size(h, w)
         image = out_h * out_w * self.kernel[0] * self.kernel[1] * c * bytes_per_value

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from surrogate.nn import cuda_products
 from surrogate.nn.engine import lookup_rows
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.operators import opaque, probed
@@ -54,6 +55,8 @@ def multiply(x: Tensor, w: Tensor) -> Tensor:
     A contiguous tensor may have any stride along an axis of length 1, from which ``torch._int_mm`` takes the length of
     a row, and then returns garbage (PyTorch issue 195066): the strides are made canonical first.
     """
+    if x.device.type == "cuda":
+        return cuda_products.int8_product(x, w)
     return torch._int_mm(_canonical(x), _canonical(w))
 
 

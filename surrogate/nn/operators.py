@@ -11,6 +11,7 @@ from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
 import torch
+from torch._subclasses.fake_tensor import unset_fake_temporarily
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,12 +49,16 @@ def opaque(name: str, fake: Callable[..., Any]) -> Callable[[Callable[P, R]], Ca
 
 
 def probed(function: Callable[P, R]) -> Callable[P, R]:
-    """Call a function once for each of its arguments; compiled graphs take the result as a constant."""
+    """Call a function once for each of its arguments; compiled graphs take the result as a constant.
+
+    It is called with real tensors even while fake ones are traced.
+    """
     cached = cast(Callable[P, R], cache(function))
 
     @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        return cached(*args, **kwargs)
+        with unset_fake_temporarily():
+            return cached(*args, **kwargs)
 
     return cast(Callable[P, R], call)

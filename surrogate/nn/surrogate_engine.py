@@ -142,8 +142,7 @@ class SurrogateEngine(Engine):
         return "float64", channels
 
     def _int8_works(self, device: torch.device) -> bool:
-        # CUDA's int8 product has shape rules of its own; float32 is exact there too.
-        return device.type == "cpu" and int8_products.int8_products_are_exact("cpu")
+        return int8_products.int8_products_are_exact(str(device))
 
     def _int8(self) -> Int8Factors:
         """Shifted factors, made when first needed."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from torch._subclasses.fake_tensor import unset_fake_temporarily
 
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.operators import probed
@@ -30,8 +29,7 @@ def triton_trouble(device: torch.device) -> str | None:
     if torch.version.hip is None and torch.cuda.get_device_capability(device) < _CAPABILITY:
         return f"Triton needs compute capability {'.'.join(map(str, _CAPABILITY))} or later"
     try:
-        with unset_fake_temporarily(), torch.no_grad():  # a graph may be being traced
-            exact = runs_exactly(device)
+        exact = runs_exactly(device)
     except ImportError:
         return "Triton is not installed; pip install triton"
     except Exception as error:  # no C compiler for Triton's launcher, an unknown GPU: whatever it is, plain torch runs
