@@ -99,6 +99,7 @@ def main(
 ) -> None:
     """Measure the memory of a training step of LeNet-5 and ResNet8, beside quantisation-aware training (QAT)."""
     if single:
+        torch.set_num_threads(1)  # each thread of a compiled kernel has panels of its own
         typer.echo(json.dumps(asdict(footprint(lambda: training(*json.loads(single))))))
         return
     cases = [(name, int(n), variant) for name in NETWORKS for n in batches.split(",") for variant in VARIANTS]
