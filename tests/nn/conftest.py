@@ -161,6 +161,15 @@ def image(*shape, seed=5):
 FORMATS = [("8s", "8s"), ("8u", "8u"), ("8u", "4u"), ("7u", "7u"), ("8u", "8s"), ("6s", "5u")]
 
 
+@pytest.fixture
+def one_thread():
+    """One thread of torch's: tiny networks spend their time waiting for others, above all on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def oracle():
     """The oracle: ``oracle.convolution(...)``."""

@@ -24,6 +24,8 @@ from surrogate.nn import (
 from surrogate.nn.operation import MODES
 from tests.nn.conftest import asymmetric_table, configurations
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CONFIG = ApproxConfig(multiplier="bam8s_h1v6")
 PARTS = ("q_proj", "k_proj", "v_proj", "scores", "context", "out_proj")
 

@@ -9,6 +9,7 @@ from torch import nn
 from surrogate.nn import ApproxConfig, approximate_, calibrate, mode, restore_
 
 pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
     pytest.mark.filterwarnings("ignore:enable_nested_tensor is True"),
     pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors is in prototype stage"),
 ]

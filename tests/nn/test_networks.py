@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from surrogate.nn.networks import LeNet5, ResNet, ResNet8
+from surrogate.nn.networks import VGG, LeNet5, ResNet, ResNet8
 
 
 def parameters(network):
@@ -36,6 +36,17 @@ def test_depth_counts_convolutions_of_the_main_path_and_the_linear_layer(depth):
     assert network(torch.zeros(1, 1, 8, 8)).shape == (1, 3)
 
 
+@pytest.mark.parametrize(("depth", "published"), [(11, 9_220_480), (13, 9_404_992), (16, 14_714_688), (19, 20_024_384)])
+def test_convolutions_of_vgg_are_the_published_ones(depth, published):
+    with torch.device("meta"):
+        network = VGG(depth, batch_norm=False)
+    assert parameters(network.features) == published
+    assert sum(isinstance(m, torch.nn.Conv2d) for m in network.features) + 3 == depth
+    normalised = VGG(depth, width=2, channels=1, classes=3)
+    assert all(m.bias is None for m in normalised.modules() if isinstance(m, torch.nn.Conv2d))
+    assert normalised(torch.zeros(2, 1, 64, 32)).shape == (2, 3)
+
+
 @pytest.mark.parametrize("kind", [LeNet5, ResNet8])
 def test_seeds_decide_weights_and_leave_the_global_generator_alone(kind):
     torch.manual_seed(1)
@@ -52,5 +63,7 @@ def test_seeds_decide_weights_and_leave_the_global_generator_alone(kind):
 def test_bad_sizes():
     with pytest.raises(ValueError, match=r"depth must be 6 n \+ 2 \(8, 14, 20, ...\), got 10"):
         ResNet(10)
+    with pytest.raises(ValueError, match=r"depth must be one of \(11, 13, 16, 19\), got 12"):
+        VGG(12)
     with pytest.raises(ValueError, match="image_size must be at least 8, got 4"):
         LeNet5(4)
