@@ -31,6 +31,8 @@ def doctor(json: Json = False) -> None:
         ("PyTorch", found.torch),
         ("threads", str(found.threads)),
         ("int8 products exact", _answer(found.int8_exact)),
+        ("GPU", found.gpu or "none"),
+        ("tables on a GPU", "Triton kernel" if found.gpu_trouble is None else f"no kernel: {found.gpu_trouble}"),
     ]
     Grid("What simulation runs on", [("", ""), ("", "")], frozenset({0, 1}), lines).print()
 

@@ -20,6 +20,7 @@ from surrogate.model import MultiplierReference, Provenance, Surrogate, Term
 from surrogate.nn.calibration import calibrate
 from surrogate.nn.config import ApproxConfig
 from surrogate.nn.convert import approximate_
+from surrogate.nn.devices import require_device
 
 
 def measure_costs(
@@ -52,11 +53,13 @@ def measure_costs(
     ------
     ValueError
         If a number is below 1.
+    ConversionError
+        If the device is not there.
     """
     for name, value in (("features", features), ("rows", rows), ("threads", threads), ("repetitions", repetitions)):
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
-    device = torch.device(device)
+    device = require_device(device)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(rows, features, generator=generator).to(device)
     with _threads(threads), torch.no_grad():

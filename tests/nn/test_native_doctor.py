@@ -12,7 +12,7 @@ import torch
 from typer.testing import CliRunner
 
 from catalog.cli.app import app
-from surrogate.nn.native import available_kernels, library
+from surrogate.nn.native import available_kernels, diagnosis, library
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +66,19 @@ def test_text_has_a_line_each():
     ):
         assert sum(line.startswith(label) for line in text.splitlines()) == 1
     assert available_kernels()[0] in text
+
+
+def test_gpus_and_what_runs_on_them(monkeypatch):
+    found = json.loads(doctor("--json"))
+    assert (found["gpu"] is None) == (not torch.cuda.is_available())
+    if found["gpu"] is None:
+        assert found["gpu_trouble"] == "PyTorch finds no CUDA device"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a new one")
+    for trouble, words in (("Triton is not installed", "no kernel: Triton is not installed"), (None, "Triton kernel")):
+        monkeypatch.setattr(diagnosis, "triton_trouble", lambda device, trouble=trouble: trouble)
+        lines = dict(line.split("  ", maxsplit=1) for line in doctor().splitlines() if "GPU" in line)
+        assert {name: value.strip() for name, value in lines.items()} == {"GPU": "a new one", "tables on a GPU": words}
 
 
 def test_a_forced_kernel_and_one_that_cannot_be(monkeypatch):

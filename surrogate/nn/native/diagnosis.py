@@ -13,6 +13,7 @@ import torch
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.int8_products import int8_products_are_exact
 from surrogate.nn.native import library
+from surrogate.nn.triton_probe import triton_trouble
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,10 @@ class Diagnosis:
         Version of PyTorch, and how many threads it uses.
     int8_exact : bool
         Whether products of exact surrogates may run in int8: some processors' int8 sums saturate.
+    gpu : str or None
+        Name of the GPU that PyTorch uses, if there is one.
+    gpu_trouble : str or None
+        Why the table kernel of GPUs cannot run, so that PyTorch's own operations do its work; None if it runs.
     """
 
     kernel: str | None
@@ -53,6 +58,8 @@ class Diagnosis:
     torch: str
     threads: int
     int8_exact: bool
+    gpu: str | None
+    gpu_trouble: str | None
 
 
 def diagnose() -> Diagnosis:
@@ -84,6 +91,8 @@ def diagnose() -> Diagnosis:
         torch=str(torch.__version__),
         threads=torch.get_num_threads(),
         int8_exact=int8_products_are_exact("cpu"),
+        gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        gpu_trouble=triton_trouble(torch.device("cuda")),
     )
 
 
