@@ -28,7 +28,7 @@ from surrogate.nn.product_gradient import ProductGradient, QuantisedOperand
 from surrogate.nn.smoothed_difference import smoothed_difference
 
 _BLOCK_ENTRIES = 1 << 18  # entries of a specialised table: fits the second-level cache
-_BLOCK_LANES = 1 << 22  # lanes copied at once
+_BLOCK_LANES = 1 << 21  # lanes copied at once
 _BLOCK_PRODUCTS = 1 << 22  # derivatives gathered at once where there are too few rows for specialised tables
 _SUM = 0  # torch's number of an embedding bag's mode "sum"
 
@@ -133,7 +133,7 @@ def tabulated_sums(
         add = _by_specialised_tables if len(g) >= len(by_weight) and channels >= 4 else _by_gather
         for i, j, rows, columns in _positions(convolution, *gradient.shape[1:3]):
             window = x[images, rows, columns]
-            lanes = window.reshape(len(g), groups, per_group).int()
+            lanes = window.reshape(len(g), groups, per_group).long()  # narrower ones are added up much more slowly
             place = g.new_zeros(lanes.shape)
             add(tables, zero_points.reshape(groups, -1), g, lanes, weights[:, :, i, j], place, of_w[:, :, i, j], needs)
             of_x[images, rows, columns] += place.reshape(window.shape)
@@ -198,15 +198,19 @@ def _by_specialised_tables(
         index, chosen, rows = lanes[:, group, part], w[group, :, part].T, g[:, group]
         count = index.shape[1]
         if needs[0]:
-            values = tables.by_activation[:, chosen] - zero_points[group]  # (size, count, channels)
+            values = _specialised(tables.by_activation, chosen) - zero_points[group]
             offsets = torch.arange(count, device=index.device, dtype=index.dtype) * size
-            of_x[:, group, part] += _dot_products(rows, values.transpose(0, 1).flatten(0, 1), index + offsets)
+            of_x[:, group, part] += _dot_products(rows, values.flatten(0, 1), index + offsets)
         if needs[1]:
             by_value = g.new_zeros((count, size, channels))
             for lane in range(count):
                 by_value[lane].index_add_(0, index[:, lane], rows)
-            values = tables.by_weight[:, chosen].transpose(0, 1)
-            of_w[group, :, part] += (by_value * values).sum(dim=1).T
+            of_w[group, :, part] += by_value.mul_(_specialised(tables.by_weight, chosen)).sum(dim=1).T
+
+
+def _specialised(table: Tensor, w: Tensor) -> Tensor:
+    """Return ``table[x, w[k, n]]`` in the order ``(k, x, n)``."""
+    return table.index_select(1, w.flatten()).reshape(len(table), *w.shape).transpose(0, 1)
 
 
 def _dot_products(rows: Tensor, table: Tensor, index: Tensor) -> Tensor:
@@ -236,7 +240,7 @@ def _by_gather(
     step = max(1, _BLOCK_PRODUCTS // max(1, w.numel()))
     for start in range(0, len(g), step):
         rows = slice(start, start + step)
-        index = lanes[rows, :, None].long() * tables.by_activation.shape[1] + w  # (rows, groups, channels, lanes)
+        index = lanes[rows, :, None] * tables.by_activation.shape[1] + w  # (rows, groups, channels, lanes)
         values = g[rows, :, :, None]
         if needs[0]:
             of_x[rows] = ((tables.by_activation.take(index) - zero_points[..., None]) * values).sum(dim=2)
