@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 import multipliers
 import surrogate
+from benchmarks.fake_quantised import fake_quantise_
 from benchmarks.oracle import Sums, check_layer, check_sums
 from multipliers.multiplier import Multiplier
 from surrogate.model import Surrogate
@@ -128,11 +129,22 @@ def evaluating(module: nn.Module, x: Tensor) -> Callable[[], Tensor]:
 def training_step(network: nn.Module, x: Tensor, config: ApproxConfig, mode: str = "approximate") -> Experiment:
     """Time a training step of a network: forward pass, backward pass, stochastic gradient descent."""
     ours, simulated = converted(network, x, config, mode)
-    target = torch.randint(0, 10, (len(x),), generator=torch.Generator().manual_seed(0))
+    target = _target(x)
     step = stepping(ours, x, target)
     return Experiment(
         stepping(network, x, target), {"whole": Subject(step, lambda rng: _check_layers(ours, simulated, step, rng))}
     )
+
+
+def fake_quantised_step(network: nn.Module, x: Tensor) -> Experiment:
+    """Time a training step with torch's own fake quantisation, for comparison: it simulates no multiplier."""
+    target = _target(x)
+    step = stepping(fake_quantise_(copy.deepcopy(network)), x, target)
+    return Experiment(stepping(network, x, target), {"whole": Subject(step, lambda _: 0)})
+
+
+def _target(x: Tensor) -> Tensor:
+    return torch.randint(0, 10, (len(x),), generator=torch.Generator().manual_seed(0))
 
 
 def stepping(network: nn.Module, x: Tensor, target: Tensor) -> Callable[[], Tensor]:

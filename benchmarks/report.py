@@ -24,8 +24,9 @@ from benchmarks.experiments import kernel
 from benchmarks.layout import as_markdown, as_table
 from benchmarks.machine import cores, machine
 from benchmarks.oracle import InexactError
-from benchmarks.rows import FULL, ROWS, TINY, Row, Size
+from benchmarks.rows import ROWS, Row
 from benchmarks.timing import Effort, Ratio, interleaved
+from benchmarks.workloads import FULL, TINY, Size
 from surrogate.nn.native import available_kernels
 
 

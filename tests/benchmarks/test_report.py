@@ -14,8 +14,9 @@ from benchmarks import report
 from benchmarks.breakdown import breakdown
 from benchmarks.layout import as_markdown, verdict
 from benchmarks.oracle import InexactError
-from benchmarks.rows import ROWS, TINY
+from benchmarks.rows import ROWS
 from benchmarks.timing import Effort, Ratio, interleaved
+from benchmarks.workloads import TINY
 from surrogate.nn import ApproxConv2d
 from surrogate.nn.surrogate_engine import SurrogateEngine
 from surrogate.nn.table_engine import TableEngine
