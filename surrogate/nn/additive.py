@@ -6,6 +6,7 @@ where lanes are skipped does it depend on the place, and the part of those lanes
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,7 @@ from surrogate.nn import float_products
 from surrogate.nn.engine import lookup_rows
 from surrogate.nn.float_products import FloatWeights
 from surrogate.nn.geometry import Convolution
+from surrogate.nn.operators import opaque
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,46 @@ def sums(of_x: Tensor | None, x: Tensor, weights: AdditiveWeights, convolution: 
         fields = convolution.patches(values).sum(dim=(3, 4))
         total = total + fields.repeat_interleave(len(total) // convolution.groups, dim=3)
     if weights.lanes is not None:
-        skipped = (x == size).to(torch.int32)
-        if bool(skipped.any()):
-            one = torch.tensor([[0.0], [1.0]], dtype=torch.float64, device=x.device)
-            total = total + float_products.sums(one, skipped, weights.lanes, convolution)
+        skipped = x == size
+        if torch.compiler.is_compiling():
+            sides = convolution.kernel, convolution.stride, convolution.dilation
+            total = total + skipped_lanes(skipped, weights.lanes.pieces[0], *sides)
+        elif bool(skipped.any()):
+            total = total + _sum_of_skipped(skipped, weights.lanes, convolution)
     return total
+
+
+def _sum_of_skipped(skipped: Tensor, lanes: FloatWeights, convolution: Convolution) -> Tensor:
+    """Sum what the weights add in skipped lanes, negative."""
+    one = torch.tensor([[0.0], [1.0]], dtype=torch.float64, device=skipped.device)
+    return float_products.sums(one, skipped.to(torch.int32), lanes, convolution)
+
+
+def _empty_sums(
+    skipped: Tensor, matrices: Tensor, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
+) -> Tensor:
+    groups, _, out_channels = matrices.shape
+    size = Convolution.of(kernel, stride, dilation, groups).output_size(*skipped.shape[1:3])
+    return matrices.new_empty((len(skipped), *size, groups * out_channels))
+
+
+@opaque("skipped_lanes", _empty_sums)
+def skipped_lanes(
+    skipped: Tensor, matrices: Tensor, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
+) -> Tensor:
+    """Sum what the weights add in skipped lanes, float64; for compiled graphs, which cannot branch on there being any.
+
+    Parameters
+    ----------
+    skipped : Tensor
+        Which lanes are skipped, bool, shape ``(batch, height, width, channels)``.
+    matrices : Tensor
+        Negative parts of the weights, float64, shape ``(groups, lanes, out_channels / groups)``.
+    kernel, stride, dilation : (int, int)
+        Geometry.
+    """
+    if not bool(skipped.any()):
+        return torch.zeros_like(_empty_sums(skipped, matrices, kernel, stride, dilation))
+    convolution = Convolution.of(kernel, stride, dilation, len(matrices))
+    channels = skipped.shape[3] // len(matrices)
+    return _sum_of_skipped(skipped, FloatWeights((matrices,), channels, direct=False), convolution)

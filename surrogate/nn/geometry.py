@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -26,6 +26,11 @@ class Convolution:
     stride: tuple[int, int] = (1, 1)
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
+
+    @classmethod
+    def of(cls, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int], groups: int) -> Convolution:
+        """Take lists of two numbers, as operators pass them."""
+        return cls((kernel[0], kernel[1]), (stride[0], stride[1]), (dilation[0], dilation[1]), groups)
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the output."""

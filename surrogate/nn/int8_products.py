@@ -165,7 +165,7 @@ def sums(factors: Int8Factors, x: Tensor, weights: Int8Weights, convolution: Con
             lanes = patches[:, :, :, :, :, group].reshape(-1, matrix.shape[0])
             product = multiply(lanes, matrix).reshape(-1, out_h, out_w, matrix.shape[1])
             target = result[images, :, :, group]
-            torch.add(product[..., :out_channels], constant[group], out=target)
+            target.copy_(product[..., :out_channels] + constant[group])
             if factors.has_column:
                 target -= product[..., out_channels:]
     return result.reshape(n, out_h, out_w, groups * out_channels)

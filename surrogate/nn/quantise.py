@@ -296,6 +296,7 @@ class Quantiser(FixedPrecision):
                 f"({self.extra_repr()}); convert the model with the QuantiserConfig of the saved one before loading"
             )
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        self._calibrated = not self.observed.is_meta and bool(self.observed)
 
     def extra_repr(self) -> str:
         """Summarise for ``print(model)``."""

@@ -190,7 +190,7 @@ def _empty_sums(
     dilation: Sequence[int],
 ) -> Tensor:
     groups, out_channels, lanes = w.shape
-    size = _convolution(kernel, stride, dilation, groups).output_size(*x.shape[1:3])
+    size = Convolution.of(kernel, stride, dilation, groups).output_size(*x.shape[1:3])
     dtype = torch.int32 if lanes * largest < 1 << 31 else torch.float64
     return x.new_empty((x.shape[0], *size, groups * out_channels), dtype=dtype)
 
@@ -232,13 +232,9 @@ def table_sums(
         engine = _engines[table] = TableEngine(multiplier).to(table.device)
     groups = w.shape[0]
     weights = w.reshape(-1, *kernel, w.shape[2] // (kernel[0] * kernel[1]))
-    convolution = _convolution(kernel, stride, dilation, groups)
+    convolution = Convolution.of(kernel, stride, dilation, groups)
     found: Tensor = engine.sums(x, engine.prepare(weights, groups), convolution)
     return found.to(torch.int32 if w.shape[2] * largest < 1 << 31 else torch.float64)
 
 
 _engines = WeakTensorKeyDictionary()  # of the tables of compiled models
-
-
-def _convolution(kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int], groups: int) -> Convolution:
-    return Convolution((kernel[0], kernel[1]), (stride[0], stride[1]), (dilation[0], dilation[1]), groups)
