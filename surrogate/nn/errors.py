@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
+import torch
 from torch import Tensor
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
@@ -47,6 +48,8 @@ def names_layer(forward: _Method) -> _Method:
 
     @wraps(forward)
     def named(self: Any, *inputs: Any, **options: Any) -> Any:
+        if torch.compiler.is_compiling():
+            return forward(self, *inputs, **options)  # errors of a graph come with the line of their layer's call
         try:
             return forward(self, *inputs, **options)
         except Exception as error:

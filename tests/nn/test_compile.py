@@ -249,7 +249,7 @@ def test_operators_pass_torchs_own_check():
         "float_convolution": (torch.randn(2, 4, 5, 5), torch.randn(6, 2, 3, 3), [2, 1], [1, 1], 2),
         "skipped_lanes": (x == 3, -random(2, 12, 3).double(), [3, 2], [1, 2], [1, 1]),
         "positive_steps": (torch.rand(3) + 0.1,),
-        **{f"observed_range {o}": (torch.randn(3, 40), o, 99.0, "8u", False) for o in ("minmax", "mse")},
+        **{f"observed_range {o}": (torch.randn(3, 40), "it holds", o, 99.0, "8u", False) for o in ("minmax", "mse")},
     }
     functions = (table_sums, multiply, float_product, float_convolution, skipped_lanes, positive_steps)
     for (name, arguments), function in zip(calls.items(), (*functions, *[observed_range] * 2), strict=True):
