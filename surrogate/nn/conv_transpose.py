@@ -2,9 +2,9 @@
 
 A transposed convolution adds up, at each output, the products of the inputs that reach it. Written as a convolution it
 has stride 1 and flipped kernels, and reads the inputs ``stride`` apart with zeros between and around them. Hardware
-that scatters each input over its outputs never multiplies such a zero, and neither do these layers, unless told that
-the hardware inserts zeros (``ApproxConfig(skip_inserted=False)``): then they are quantised zeros, ``Zx``, and pass
-through the multiplier like any activation.
+that scatters each input over its outputs never multiplies such a zero, and neither do these layers: they sum phase by
+phase (`surrogate.nn.phases`). If the hardware inserts zeros (``ApproxConfig(skip_inserted=False)``), they are quantised
+zeros, ``Zx``, and pass through the multiplier like any activation.
 """
 
 from __future__ import annotations
@@ -13,16 +13,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from surrogate.nn.conv import ApproxConvolution
+from surrogate.nn.engine import Engine
 from surrogate.nn.functional import AccurateConvolution, straight_through_product
 from surrogate.nn.lanes import LaneLayout
+from surrogate.nn.phases import Phase, phases
 
 
 class ApproxTransposedConvolution(ApproxConvolution):
     """What approximate transposed convolutions share; torch's classes say the number of dimensions."""
 
+    out_channels: int
     padding: Any
     output_padding: tuple[int, ...]
 
@@ -42,6 +46,37 @@ class ApproxTransposedConvolution(ApproxConvolution):
         """Flip the kernels and exchange the two axes of channels within each group; twice, it changes nothing."""
         grouped = weight.reshape(self.groups, -1, *weight.shape[1:]).transpose(1, 2).flatten(0, 1)
         return grouped.flip(tuple(range(2, weight.ndim)))
+
+    def prepare(self, engine: Engine, codes: Tensor) -> Any:
+        """Transform quantised weights, those of each phase by themselves; see `ApproxLayer.prepare`."""
+        if not self.skips_zeros:
+            return super().prepare(engine, codes)
+        minimum = self.config.weight_format.minimum
+        prepared = []
+        for phase in phases(self.layout()):
+            lanes = phase.layout.arrange_weights(codes[(slice(None), slice(None), *phase.taps)])
+            prepared.append(engine.prepare(lanes.to(torch.int64) - minimum, self.groups))
+        return prepared
+
+    def sums(self, engine: Engine, codes: Tensor, prepared: Any) -> Tensor:
+        """Sum products phase by phase; see `ApproxLayer.sums`."""
+        if not self.skips_zeros:
+            return super().sums(engine, codes, prepared)
+        shifted, skipped = self.indices(codes)
+        size = codes.shape[2:]
+        parts: list[tuple[Phase, Tensor]] = []
+        for phase, weights in zip(phases(self.layout()), prepared, strict=True):
+            if min(phase.layout.output_size(size)) > 0:
+                lanes = phase.layout.arrange(shifted, skipped)
+                parts.append((phase, engine.sums(lanes, weights, phase.layout.planar)))
+        datatypes = {part.dtype for _, part in parts}
+        dtype = datatypes.pop() if len(datatypes) == 1 else torch.float64  # which holds all that engines return
+        out_size = self.layout().output_size(size)
+        total = torch.zeros((len(codes), *out_size, self.out_channels), dtype=dtype, device=codes.device)
+        for phase, part in parts:
+            outputs = total[(slice(None), *phase.outputs)]
+            outputs.copy_(part.reshape(outputs.shape))
+        return total.reshape(-1, *(1, *out_size)[-2:], self.out_channels)
 
     def forward(self, x: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         """Compute the layer as its mode says; ``output_size`` as in `torch.nn.ConvTranspose2d`."""

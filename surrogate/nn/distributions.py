@@ -142,7 +142,7 @@ class _Counter:
         self.layer.check_input(x)
         wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
         codes = self.layer.activation_quantiser.integers(self.layer.expand(wide))
-        lanes = self.layer._indices(codes, skip=not self.padding)  # (images, height, width, lanes)
+        lanes = self.layer.arrange(*self.layer.indices(codes, skip=not self.padding))  # (images, height, width, lanes)
         convolution = self.layer.convolution()
         taps_h, taps_w = (
             _taps(*geometry)
@@ -150,7 +150,9 @@ class _Counter:
                 lanes.shape[1:3], convolution.kernel, convolution.stride, convolution.dilation, strict=True
             )
         )
-        weights = self.layer._weights().indices  # (out, kernel height, kernel width, lanes / groups)
+        weights = self.layer.weight_indices(
+            self.layer._weights().codes
+        )  # (out, kernel height, kernel width, lanes / groups)
         groups, size = convolution.groups, self.activations.size
         outputs = weights.shape[0] // groups  # products of one activation at one kernel position
         uses = np.multiply.outer(taps_h.sum(axis=0), taps_w.sum(axis=0)) * outputs  # of each pixel

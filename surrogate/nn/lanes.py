@@ -117,7 +117,7 @@ class LaneLayout:
             start = before + first * step
             places.append(slice(start, start + (last - first) * step, step))
             if step == 1:  # else all is zero already
-                for border in (slice(0, max(0, before)), slice(padded.shape[axis] - max(0, after), None)):
+                for border in (slice(0, max(0, before)), slice(max(0, padded.shape[axis] - max(0, after)), None)):
                     part = padded[(slice(None),) * axis + (border,)]
                     part.copy_(zero.expand_as(part))
         padded[tuple(places)] = lanes[tuple(inputs)]

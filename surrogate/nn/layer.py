@@ -35,7 +35,7 @@ class _Weights:
     source: Tensor
     scale: Tensor
     engine: Engine
-    indices: Tensor  # (out, height, width, lanes), as the engine takes them
+    codes: Tensor  # integers, in the shape of the kernel
     prepared: Any
     sums: Tensor  # (out,), float64
 
@@ -165,8 +165,8 @@ class ApproxLayer(ApproxOperation):
             self.arrange(x_hat, x_hat.new_zeros(1)),
             self.arrange_weights(w_hat),
             y,
-            QuantisedOperand.of(self._indices(codes), activation, self.config.activation_format, skips),
-            QuantisedOperand.of(self._weights().indices, weight, self.config.weight_format),
+            QuantisedOperand.of(self.arrange(*self.indices(codes)), activation, self.config.activation_format, skips),
+            QuantisedOperand.of(self.weight_indices(self._weights().codes), weight, self.config.weight_format),
             self.convolution(),
             self.derivative,
             channel_axis=self.channel_axis,
@@ -189,8 +189,28 @@ class ApproxLayer(ApproxOperation):
         engine = self.integer_engine
         self.check_input(x)
         codes = self.activation_quantiser.integers(self.expand(x))
-        sums = engine.sums(self._indices(codes), self._weights().prepared, self.convolution())
+        sums = self.sums(engine, codes, self._weights().prepared)
         return self.from_sums(sums.to(torch.int64), codes)
+
+    def prepare(self, engine: Engine, codes: Tensor) -> Any:
+        """Transform quantised weights, in the shape of `kernel`, for `sums`; see `Engine.prepare`."""
+        return engine.prepare(self.weight_indices(codes), self.convolution().groups)
+
+    def sums(self, engine: Engine, codes: Tensor, prepared: Any) -> Tensor:
+        """Sum products with quantised activations over all windows; see `Engine.sums`."""
+        return engine.sums(self.arrange(*self.indices(codes)), prepared, self.convolution())
+
+    def weight_indices(self, codes: Tensor) -> Tensor:
+        """Index quantised weights as the engine takes them."""
+        return self.arrange_weights(codes).to(torch.int64) - self.config.weight_format.minimum
+
+    def indices(self, codes: Tensor, skip: bool | None = None) -> tuple[Tensor, Tensor]:
+        """Index quantised activations, and what added lanes hold; ``skip`` overrides whether these are skipped."""
+        fmt = self.config.activation_format
+        shifted = codes - fmt.minimum if fmt.minimum else codes
+        zero = self.activation_quantiser.zero_point - fmt.minimum
+        skips = self.skips_zeros if skip is None else skip
+        return shifted, torch.full_like(zero, fmt.size) if skips else zero
 
     @torch.no_grad()
     def _weights(self) -> _Weights:
@@ -220,26 +240,15 @@ class ApproxLayer(ApproxOperation):
         kernel = self.kernel(weight)
         self.weight_quantiser.observe(kernel)
         codes = self.weight_quantiser.integers(kernel.float() if kernel.dtype != torch.float64 else kernel)
-        lanes = self.arrange_weights(codes)
-        indices = lanes.to(torch.int64) - self.config.weight_format.minimum
-        prepared = engine.prepare(indices, self.convolution().groups)
-        sums = lanes.double().flatten(1).sum(dim=1)
-        return _Weights(weight, self.weight_quantiser.scale.detach().clone(), engine, indices, prepared, sums)
-
-    def _indices(self, codes: Tensor, skip: bool | None = None) -> Tensor:
-        """Index activations as the engine takes them; ``skip`` overrides whether added lanes are skipped."""
-        fmt = self.config.activation_format
-        shifted = codes - fmt.minimum if fmt.minimum else codes
-        zero = self.activation_quantiser.zero_point - fmt.minimum
-        if self.skips_zeros if skip is None else skip:
-            zero = torch.full_like(zero, fmt.size)
-        return self.arrange(shifted, zero)
+        sums = codes.double().flatten(1).sum(dim=1)
+        scale = self.weight_quantiser.scale.detach().clone()
+        return _Weights(weight, scale, engine, codes, self.prepare(engine, codes), sums)
 
     @torch.no_grad()
     def _rescaled(self, codes: Tensor) -> Tensor:
         """Sum products and apply scales and zero points: the layer's output without bias."""
         weights, convolution = self._weights(), self.convolution()
-        sums = self.running.sums(self._indices(codes), weights.prepared, convolution)
+        sums = self.sums(self.running, codes, weights.prepared)
         activation, weight = self.activation_quantiser, self.weight_quantiser
         if not (activation.centred and weight.centred):
             sums = sums.double() + self._corrections(codes, weights, convolution)
@@ -256,8 +265,10 @@ class ApproxLayer(ApproxOperation):
         groups = convolution.groups
         weight_sums = weights.sums
         if self.skips_zeros and self.adds_zeros:
-            valid = self.arrange(codes.new_ones((1, *codes.shape[1:])), nothing)
-            w = (weights.indices + self.config.weight_format.minimum).double().permute(0, 3, 1, 2)
+            # all channels of a group are valid in the same places: one stands for all
+            valid = self.arrange(codes.new_ones((1, groups, *codes.shape[2:])), nothing)
+            by_channel = self.arrange_weights(weights.codes).double()
+            w = by_channel.reshape(*by_channel.shape[:3], -1, codes.shape[1] // groups).sum(dim=4).permute(0, 3, 1, 2)
             weight_sums = torch.conv2d(
                 valid.permute(0, 3, 1, 2), w, None, convolution.stride, 0, convolution.dilation, groups
             ).permute(0, 2, 3, 1)
