@@ -1,9 +1,8 @@
 """Sums by table lookup: behavioural simulation, exact for any table.
 
 Tables of up to 8 x 8 bits run in compiled code on a processor (`surrogate.nn.native`) and in a Triton kernel on a GPU
-(`surrogate.nn.triton_table`). Elsewhere, and for wider operands, plain torch does the sums: for one block of lanes the
-table is specialised to the weights, ``t[k, x, n] = F[x, w[n, k]]``; the sum over lanes of the rows that the activations
-select is then torch's embedding bag: whole rows of output channels are added, with no gather per product.
+(`surrogate.nn.triton_table`). Elsewhere, and for wider operands, PyTorch's own operations do the sums
+(`surrogate.nn.lookup_sums`).
 """
 
 from __future__ import annotations
@@ -22,16 +21,14 @@ from surrogate.errors import ExactnessError
 from surrogate.nn.engine import Engine, refuse_long_sums
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.geometry import Convolution
+from surrogate.nn.lookup_sums import lookup_sums
 from surrogate.nn.native import NativeTable, NativeWeights, active_kernel
 from surrogate.nn.native.library import VARIABLE, kernel_is_forced
 from surrogate.nn.operators import opaque
 from surrogate.nn.triton_probe import triton_trouble
 from surrogate.nn.triton_table import TritonTable, TritonWeights
 
-_BLOCK_ENTRIES = 1 << 18  # entries of a specialised table: fits the second-level cache
-_BLOCK_CHANNELS = 64  # output channels of a specialised table
-_BLOCK_BYTES = 1 << 26  # patches of a block; the tables are specialised anew for each
-_BLOCK_PRODUCTS = 1 << 22  # products gathered at once where rows are too short or too few for specialised tables
+_BLOCK_BYTES = 1 << 26  # patches of a block
 
 
 class TableEngine(Engine):
@@ -138,46 +135,17 @@ class TableEngine(Engine):
         out_h, out_w = convolution.output_size(h, w)
         dtype = torch.float32 if lanes * self.largest < 1 << 24 else torch.float64
         result = torch.empty((n, out_h, out_w, groups, out_channels), dtype=dtype, device=x.device)
-        padded = torch.nn.functional.pad(self.table, (0, 0, 0, 1))  # the last row: skipped lanes
+        exact_lanes = ((1 << 24) - 1) // self.largest
+        values = self.table.to(torch.float32 if exact_lanes else torch.float64)
+        values = torch.nn.functional.pad(values, (0, 0, 0, 1))  # the last row: skipped lanes
         for images in convolution.blocks(x, 4, _BLOCK_BYTES):
             patches = convolution.patches(x[images])
             rows = patches.shape[0] * out_h * out_w
             block = torch.empty((rows, groups, out_channels), dtype=dtype, device=x.device)
-            for group in range(groups):
-                channels = slice(group * (c // groups), (group + 1) * (c // groups))
-                index = patches[..., channels].reshape(rows, lanes)
-                specialise = rows >= self.table.shape[0] and out_channels >= 4
-                add = self._by_specialised_tables if specialise else self._by_gather
-                for start in range(0, out_channels, _BLOCK_CHANNELS):
-                    columns = slice(start, start + _BLOCK_CHANNELS)
-                    add(padded, index, prepared[group, columns], block[:, group, columns])
+            by_group = patches.view(*patches.shape[:-1], groups, c // groups).movedim(-2, 3)
+            lookup_sums(values, by_group.reshape(rows, groups, lanes), prepared, exact_lanes or lanes, block)
             result[images] = block.reshape(-1, out_h, out_w, groups, out_channels)
         return result.reshape(n, out_h, out_w, groups * out_channels)
-
-    def _by_specialised_tables(self, table: Tensor, index: Tensor, w: Tensor, out: Tensor) -> None:
-        """Write the sums of one group to ``out``; ``index`` is (rows, lanes), ``w`` (out_channels, lanes)."""
-        size = table.shape[0]
-        exact_lanes = ((1 << 24) - 1) // self.largest
-        dtype = torch.float32 if exact_lanes else torch.float64
-        step = max(1, min(_BLOCK_ENTRIES // (size * w.shape[0]), exact_lanes or index.shape[1]))
-        out.zero_()
-        values = table.to(dtype)
-        for start in range(0, index.shape[1], step):
-            lanes = slice(start, min(start + step, index.shape[1]))
-            count = lanes.stop - lanes.start
-            specialised = values.index_select(1, w[:, lanes].T.reshape(-1))  # (size, count * out_channels)
-            rows = specialised.reshape(size, count, -1).transpose(0, 1).reshape(count * size, -1)
-            offsets = torch.arange(count, device=index.device, dtype=index.dtype) * size
-            out += torch.nn.functional.embedding_bag(index[:, lanes] + offsets, rows, mode="sum")
-
-    def _by_gather(self, table: Tensor, index: Tensor, w: Tensor, out: Tensor) -> None:
-        """Like `_by_specialised_tables`, one lookup per product."""
-        flat = table.reshape(-1)
-        step = max(1, _BLOCK_PRODUCTS // max(1, w.numel()))
-        for start in range(0, index.shape[0], step):
-            rows = index[start : start + step].long() * table.shape[1]
-            products = flat.take(rows[:, None, :] + w[None, :, :])
-            out[start : start + step] = products.sum(dim=2).to(out.dtype)
 
 
 def _empty_sums(

@@ -13,7 +13,7 @@ needed. It holds several kernels and runs the first that the processor has instr
 ``"portable"``
     Plain C, on any processor: about 10 times a float32 product.
 ``"torch"``
-    No compiled code: PyTorch's own operations (`surrogate.nn.table_engine`).
+    No compiled code: PyTorch's own operations (`surrogate.nn.lookup_sums`).
 
 The environment variable ``AXSURROGATE_TABLE_KERNEL`` names one to run instead; a table that a compiled kernel named so
 cannot hold is refused. Unnamed, PyTorch's operations take such tables. All return the same integers.
