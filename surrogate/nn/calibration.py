@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from surrogate.nn.errors import ConversionError
+from surrogate.nn.fast_path import settle_fast_paths_
 from surrogate.nn.operation import MODES, approximate_operations, name_operations
 from surrogate.nn.progress import Progress, reporting
 from surrogate.nn.selection import listed
@@ -80,6 +81,7 @@ def calibrate(
     layers = name_operations(model)
     if not layers:
         raise ConversionError("the model has no approximate layer; call approximate_(model, config) first")
+    settle_fast_paths_(model)  # for layers that did not become approximate by approximate_
     with mode(model, "calibrate"):
         for _, layer in layers:
             layer.reset()
