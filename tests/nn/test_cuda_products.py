@@ -5,10 +5,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from functorch.compile import make_boxed_func
 from hypothesis import given
 from hypothesis import strategies as st
+from torch._dynamo.backends.common import aot_autograd
 
-from surrogate.nn import cuda_products, float_products, int8_products
+import multipliers
+import surrogate
+from surrogate.nn import ApproxConfig, approximate_, calibrate, cuda_products, float_products, int8_products
 from surrogate.nn.cuda_products import HALVES, half_products_are_exact, int8_product
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.precision import full_precision
@@ -189,3 +193,27 @@ def test_gpus_have_an_int8_product_of_their_own(monkeypatch):
     monkeypatch.setattr(cuda_products, "int8_product", lambda x, w: "padded")
     on_gpu = SimpleNamespace(device=torch.device("cuda"))
     assert int8_products.multiply(on_gpu, on_gpu) == "padded"
+
+
+def test_a_compiled_layer_leaves_only_products_to_operators(monkeypatch):
+    """As on a GPU, where convolutions copy patches: quantising, lookups and patches are in the graph, to be fused."""
+    monkeypatch.setattr(float_products, "convolutions_are_exact", lambda device: False)
+    model = surrogate.discover(multipliers.get("bam8s_h0v2"))
+    layer = torch.nn.Sequential(torch.nn.Conv2d(4, 6, 3, padding=1))
+    approximate_(layer, ApproxConfig(surrogate=model, arithmetic="float32"))
+    x = torch.randn(3, 4, 8, 8)
+    calibrate(layer, [x])
+    layer.eval()
+    called = []
+
+    def record(graph, inputs):
+        called.extend(str(node.target) for node in graph.graph.nodes if node.op == "call_function")
+        return make_boxed_func(graph.forward)
+
+    with torch.no_grad():
+        compiled = torch.compile(layer, fullgraph=True, backend=aot_autograd(fw_compiler=record))
+        assert torch.equal(compiled(x), layer(x))
+    ours = {name for name in called if name.startswith("axsurrogate")}
+    assert ours == {"axsurrogate.float_product.default", "axsurrogate.observed_range.default"}
+    assert called.count("axsurrogate.float_product.default") == 1
+    assert {"aten.round.default", "aten.index_select.default"} <= set(called)
