@@ -29,7 +29,8 @@ from surrogate.nn.smoothed_difference import smoothed_difference
 
 _BLOCK_ENTRIES = 1 << 18  # entries of a specialised table: fits the second-level cache
 _BLOCK_LANES = 1 << 21  # lanes copied at once
-_BLOCK_PRODUCTS = 1 << 22  # derivatives gathered at once where there are too few rows for specialised tables
+_BLOCK_PRODUCTS = 1 << 20  # derivatives gathered at once where there are too few rows for specialised tables
+_SPECIALISE = 8  # an entry of a specialised table is made in this fraction of the time that a product is gathered in
 _SUM = 0  # torch's number of an embedding bag's mode "sum"
 
 
@@ -130,7 +131,8 @@ def tabulated_sums(
     of_x, of_w = gradient.new_zeros(x.shape), gradient.new_zeros(weights.shape)
     for images in _image_blocks(gradient, x.shape[3]):
         g = gradient[images].reshape(-1, groups, channels)
-        add = _by_specialised_tables if len(g) >= len(by_weight) and channels >= 4 else _by_gather
+        specialise = _SPECIALISE * len(g) >= len(by_weight) and channels >= 4
+        add = _by_specialised_tables if specialise else _by_gather
         for i, j, rows, columns in _positions(convolution, *gradient.shape[1:3]):
             window = x[images, rows, columns]
             lanes = window.reshape(len(g), groups, per_group).long()  # narrower ones are added up much more slowly
@@ -237,12 +239,15 @@ def _by_gather(
     needs: Sequence[bool],
 ) -> None:
     """Like `_by_specialised_tables`, one lookup per product."""
-    step = max(1, _BLOCK_PRODUCTS // max(1, w.numel()))
-    for start in range(0, len(g), step):
-        rows = slice(start, start + step)
-        index = lanes[rows, :, None] * tables.by_activation.shape[1] + w  # (rows, groups, channels, lanes)
-        values = g[rows, :, :, None]
+    _, groups, channels = g.shape
+    n_channels = max(1, _BLOCK_PRODUCTS // max(1, groups * lanes.shape[2]))
+    n_rows = max(1, _BLOCK_PRODUCTS // max(1, groups * min(n_channels, channels) * lanes.shape[2]))
+    for start, first in product(range(0, len(g), n_rows), range(0, channels, n_channels)):
+        rows, columns = slice(start, start + n_rows), slice(first, first + n_channels)
+        index = lanes[rows, :, None] * tables.by_activation.shape[1] + w[:, columns]  # (rows, groups, channels, lanes)
+        values = g[rows, :, columns, None]
         if needs[0]:
-            of_x[rows] = ((tables.by_activation.take(index) - zero_points[..., None]) * values).sum(dim=2)
+            slopes = tables.by_activation.take(index) - zero_points[:, columns, None]
+            of_x[rows] += (slopes * values).sum(dim=2)
         if needs[1]:
-            of_w += (tables.by_weight.take(index) * values).sum(dim=0)
+            of_w[:, columns] += (tables.by_weight.take(index) * values).sum(dim=0)

@@ -28,7 +28,7 @@ from surrogate.nn.geometry import Convolution
 from surrogate.nn.product_gradient import ProductGradient, QuantisedOperand
 from surrogate.nn.smoothed_difference import smoothed_difference
 
-_BLOCK_VALUES = 1 << 23  # transformed activations held at once
+_BLOCK_VALUES = 1 << 22  # transformed activations held at once
 
 
 class FactoredGradient(ProductGradient):

@@ -6,6 +6,8 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 import multipliers
@@ -82,7 +84,7 @@ def run(module, *inputs, seed=4):
 
 
 def build(case, config, seed=1):
-    kind, sizes, options, shape = LAYERS[case]
+    kind, sizes, options, shape = LAYERS[case] if isinstance(case, str) else case
     torch.manual_seed(seed)
     layer = kind(*sizes, **options, config=config).double()
     x = torch.from_numpy(image(*shape)).double() + 0.3
@@ -119,6 +121,28 @@ def test_layers(case, gradient, role):
     formats = FORMATS[list(LAYERS).index(case) % len(FORMATS)]
     weight = QuantiserConfig(granularity="tensor" if case == "transposed2d" else "channel")
     check_layer(case, configuration(formats, gradient, activation_operand=role, weight=weight))
+
+
+small = st.integers(1, 3)
+
+
+@given(
+    st.sampled_from(["difference", "factored"]),
+    st.sampled_from(FORMATS),
+    st.tuples(small, small),
+    st.tuples(small, small),
+    st.tuples(small, small),
+    st.tuples(st.integers(0, 2), st.integers(0, 2)),
+    st.tuples(small, small, st.integers(1, 4)),
+    st.booleans(),
+)
+@settings(max_examples=15, deadline=None)
+def test_convolutions_of_any_geometry(gradient, formats, kernel, stride, dilation, padding, channels, skip):
+    groups, per_group, out_per_group = channels
+    sizes = (groups * per_group, groups * out_per_group, kernel)
+    options = {"stride": stride, "dilation": dilation, "padding": padding, "groups": groups}
+    case = ApproxConv2d, sizes, options, (2, groups * per_group, 8, 7)
+    check_layer(case, configuration(formats, gradient, skip_padding=skip, weight=QuantiserConfig()))
 
 
 @pytest.mark.parametrize("gradient", ["difference", "factored"])
