@@ -20,7 +20,14 @@ class BuildLibrary(build_ext):
     def build_extension(self, ext: Extension) -> None:
         """Optimise, whatever the interpreter itself was built with; instruction sets are chosen per function."""
         if self.compiler.compiler_type != "msvc":
-            ext.extra_compile_args = ["-std=c11", "-O3", "-g0", "-fvisibility=hidden"]
+            ext.extra_compile_args = [
+                "-std=c11",
+                "-O3",
+                "-fno-trapping-math",
+                "-ffp-contract=off",
+                "-g0",
+                "-fvisibility=hidden",
+            ]
         super().build_extension(ext)
 
     def get_export_symbols(self, ext: Extension) -> list[str]:
@@ -33,9 +40,31 @@ setup(
     ext_modules=[
         Extension(
             "surrogate.nn.native._sums",
-            sources=[str(FOLDER / name) for name in ("sums.c", "portable.c", "avx2.c", "avx512.c", "neon.c")],
-            depends=[str(FOLDER / "kernel.h")],
-            export_symbols=["axs_features", "axs_pack", "axs_problem_size", "axs_sums"],
+            sources=[
+                str(FOLDER / name)
+                for name in (
+                    "sums.c",
+                    "convolution.c",
+                    "quantise.c",
+                    "elementwise.c",
+                    "portable.c",
+                    "avx2.c",
+                    "avx512.c",
+                    "neon.c",
+                )
+            ],
+            depends=[str(FOLDER / name) for name in ("kernel.h", "convolution.h", "elementwise.h")],
+            export_symbols=[
+                "axs_dequantise",
+                "axs_features",
+                "axs_mask",
+                "axs_pack",
+                "axs_problem_size",
+                "axs_quantisation_size",
+                "axs_quantise",
+                "axs_quantise_weights",
+                "axs_sums",
+            ],
             optional=True,
         )
     ],

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from surrogate.nn.compiled import Placement
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.functional import AccurateConvolution, straight_through_product
 from surrogate.nn.geometry import Convolution
@@ -26,6 +27,8 @@ class ApproxConvolution(ApproxLayer):
     stride: tuple[int, ...]
     dilation: tuple[int, ...]
     groups: int
+    transposed: bool
+    out_channels: int
     padding_mode: Any  # torch lists the modes literally
     _reversed_padding_repeated_twice: list[int]
 
@@ -96,6 +99,20 @@ class ApproxConvolution(ApproxLayer):
     def arrange_weights(self, w: Tensor) -> Tensor:
         """Lay weights out for the engine."""
         return self.layout().arrange_weights(w)
+
+    def placement(self, x: Tensor) -> Placement | None:
+        """One dimension is an image of height 1; three are none."""
+        layout = self.layout()
+        if self._dimensions == 3 or self.transposed or layout.before != layout.after:
+            return None
+        (height, width), (top, left), (bottom, right) = (
+            (0,) * (2 - self._dimensions) + sides for sides in (tuple(x.shape[2:]), layout.before, layout.after)
+        )
+        shape = (len(x), self.in_channels, max(1, height), width)
+        out_shape = (len(x), self.out_channels, *layout.output_size(x.shape[2:]))
+        channels_last = x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+        accurate = AccurateConvolution(self.stride, layout.before, self.dilation, self.groups)
+        return Placement(shape, (top, bottom, left, right), layout.planar, out_shape, channels_last, accurate)
 
     def from_sums(self, y: Tensor, like: Tensor) -> Tensor:
         """Bring channels first, in the memory layout of the input."""

@@ -9,7 +9,7 @@ transforms that round).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -18,6 +18,9 @@ from surrogate.errors import ExactnessError
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.fixed_precision import FixedPrecision
 from surrogate.nn.geometry import Convolution
+
+if TYPE_CHECKING:
+    from surrogate.nn.native import NativeTable
 
 
 class Engine(FixedPrecision, ABC):
@@ -55,6 +58,10 @@ class Engine(FixedPrecision, ABC):
             Shape ``(batch, out_height, out_width, out_channels)``; whole numbers (int32, float32 or float64) if
             `exact`.
         """
+
+    def native(self) -> NativeTable | None:
+        """Return what compiled code sums by, for a whole layer at once; None where there is no such code."""
+        return None
 
     @property
     @abstractmethod

@@ -20,6 +20,25 @@ class AccurateConvolution:
     transposed: bool = False
     output_padding: tuple[int, ...] = (0,)
 
+    def gradients(
+        self, gradient: Tensor, x: Tensor, w: Tensor, wanted: tuple[bool, bool, bool]
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """Return the gradients of input, weight and bias that are ``wanted``, at ``x`` and ``w``."""
+        found: tuple[Tensor | None, Tensor | None, Tensor | None] = torch.ops.aten.convolution_backward(
+            gradient,
+            x,
+            w,
+            [w.shape[1] * self.groups if self.transposed else w.shape[0]],
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.transposed,
+            self.output_padding,
+            self.groups,
+            wanted,
+        )
+        return found
+
 
 def straight_through_product(
     x_hat: Tensor, w_hat: Tensor, y: Tensor, convolution: AccurateConvolution | None
@@ -57,17 +76,5 @@ class _StraightThroughProduct(torch.autograd.Function):
             grad_w = gradient.reshape(-1, w_hat.shape[0]).T @ x_hat.reshape(-1, w_hat.shape[1]) if need_w else None
         else:
             convolution: AccurateConvolution = ctx.convolution
-            grad_x, grad_w, _ = torch.ops.aten.convolution_backward(
-                gradient,
-                x_hat,
-                w_hat,
-                None,
-                convolution.stride,
-                convolution.padding,
-                convolution.dilation,
-                convolution.transposed,
-                convolution.output_padding,
-                convolution.groups,
-                (need_x, need_w, False),
-            )
+            grad_x, grad_w, _ = convolution.gradients(gradient, x_hat, w_hat, (need_x, need_w, False))
         return grad_x, grad_w, None, None

@@ -18,11 +18,13 @@ from typing import Any, Self, cast
 import torch
 from torch import Tensor
 
+from surrogate.nn.compiled import CompiledLayer, CompiledWeights, Placement
 from surrogate.nn.config import ApproxConfig
 from surrogate.nn.engine import Engine
 from surrogate.nn.errors import names_layer
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.inputs import check_device, check_weight
+from surrogate.nn.native.quantised import AffineIntegers
 from surrogate.nn.operation import ApproxOperation
 from surrogate.nn.product_gradient import QuantisedOperand, product_with_gradient
 from surrogate.nn.quantise import Quantiser
@@ -50,7 +52,7 @@ class ApproxLayer(ApproxOperation):
     """
 
     weight: Tensor
-    parts = (*ApproxOperation.parts, "activation_quantiser", "weight_quantiser", "_cache")
+    parts = (*ApproxOperation.parts, "activation_quantiser", "weight_quantiser", "_cache", "_compiled_cache")
     channel_axis = 1
     """Axis of the input's channels or features."""
     adds_zeros = False
@@ -77,6 +79,7 @@ class ApproxLayer(ApproxOperation):
         self.fingerprint = self.fingerprint.to(device)
         self.weight_quantiser.observe(kernel)
         self._cache: _Weights | None = None
+        self._compiled_cache: tuple[Tensor, CompiledWeights] | None = None
         self.train(self.training)
         return self
 
@@ -141,6 +144,9 @@ class ApproxLayer(ApproxOperation):
             self.activation_quantiser.observe(x, "average")
         wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
         with torch.autocast(x.device.type, enabled=False):
+            compiled = self._compiled(wide)
+            if compiled is not None:
+                return compiled.to(x.dtype)
             learned = (x, self.weight, self.activation_quantiser.scale, self.weight_quantiser.scale)
             if torch.is_grad_enabled() and any(part.requires_grad for part in learned):
                 y = self._differentiable(self.expand(wide))
@@ -150,6 +156,48 @@ class ApproxLayer(ApproxOperation):
             if bias is not None:
                 y = y + self._per_channel(bias).to(y.dtype)
         return y.to(x.dtype)
+
+    def placement(self, x: Tensor) -> Placement | None:
+        """How compiled code sees an input, expanded already, and the output; None where it cannot."""
+        return None
+
+    def _compiled(self, x: Tensor) -> Tensor | None:
+        """Output by compiled code; None where there is none for this layer, machine, datatype or kind of gradient."""
+        if torch.compiler.is_compiling() or self.derivative is not None:
+            return None
+        native = self.running.native()
+        activation, weight = self.activation_quantiser, self.weight_quantiser
+        if native is None or x.dtype != torch.float32 or self.weight.dtype == torch.float64:
+            return None
+        if activation.config.learned_step or weight.config.learned_step or not activation.calibrated:
+            return None
+        place = None if self.skips_zeros and self.adds_zeros else self.placement(self.expand(x))
+        if place is None or not CompiledLayer.holds(native, self.kernel(self.weight)[0].numel()):
+            return None
+        grid = AffineIntegers(
+            float(activation.scale),
+            int(activation.zero_point),
+            activation.low,
+            activation.high,
+            self.config.activation_format.minimum,
+        )
+        x = self.expand(x).contiguous(memory_format=place.memory_format)
+        bias = cast(Tensor | None, self.bias)
+        return CompiledLayer(native, place, grid, self._compiled_weights())(
+            x, self.weight.float(), None if bias is None else bias.float()
+        )
+
+    @torch.no_grad()
+    def _compiled_weights(self) -> CompiledWeights:
+        """Quantise the weights for compiled code, again if they changed."""
+        weight, cached = self.weight.detach(), self._compiled_cache
+        if cached is not None and torch.equal(cached[0], weight):
+            return cached[1]
+        self.weight_quantiser.observe(self.kernel(weight))
+        groups, minimum = self.convolution().groups, self.config.weight_format.minimum
+        found = CompiledWeights.of(weight.float(), self.weight_quantiser, minimum, groups)
+        self._compiled_cache = weight.clone(), found
+        return found
 
     def _differentiable(self, x: Tensor) -> Tensor:
         """Output without bias, with the gradient that is configured."""
@@ -286,4 +334,4 @@ class ApproxLayer(ApproxOperation):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the cache of transformed weights out of copies and pickles."""
-        return {**self.__dict__, "_cache": None}
+        return {**self.__dict__, "_cache": None, "_compiled_cache": None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from surrogate.nn.compiled import Placement
 from surrogate.nn.functional import straight_through_product
 from surrogate.nn.geometry import POINTWISE, Convolution
 from surrogate.nn.inputs import FLOATS, refuse_input
@@ -40,6 +41,11 @@ class ApproxLinear(ApproxLayer, nn.Linear):
     def arrange_weights(self, w: Tensor) -> Tensor:
         """Bring ``(out_features, in_features)`` to ``(out_features, 1, 1, in_features)``."""
         return w[:, None, None]
+
+    def placement(self, x: Tensor) -> Placement:
+        """One image, a column for each row of ``x``."""
+        shape = (1, self.in_features, 1, x.shape[:-1].numel())
+        return Placement(shape, (0, 0, 0, 0), POINTWISE, (*x.shape[:-1], self.out_features), True, None)
 
     def from_sums(self, y: Tensor, like: Tensor) -> Tensor:
         """Restore the leading dimensions."""

@@ -79,14 +79,14 @@ class TableEngine(Engine):
 
     def prepare(self, w: Tensor, groups: int) -> Tensor | NativeWeights | TritonWeights:
         """Keep weight indices as ``(groups, out_channels / groups, lanes)``: bytes for a compiled kernel."""
-        native = None if torch.compiler.is_compiling() else self._native()
+        native = None if torch.compiler.is_compiling() else self.native()
         if native is not None and w.device.type == "cpu":
             return native.prepare(w, groups)
         if TritonTable.holds(self.table.shape, *self._span) and triton_trouble(w.device) is None:
             return self._on_gpu().prepare(w, groups)
         return w.reshape(groups, w.shape[0] // groups, -1)
 
-    def _native(self) -> NativeTable | None:
+    def native(self) -> NativeTable | None:
         """Return the table for the compiled kernel that is active, made when first needed; None if there is none."""
         kernel = active_kernel()
         if kernel == "torch" or self.table.device.type != "cpu":
@@ -124,7 +124,7 @@ class TableEngine(Engine):
             sides = convolution.kernel, convolution.stride, convolution.dilation
             return table_sums(x, self.table, cast(Tensor, prepared), self.largest, *sides)
         if isinstance(prepared, NativeWeights):
-            native = self._native()
+            native = self.native()
             if native is not None:
                 found: Tensor = native.sums(x, prepared, convolution)
                 return found

@@ -45,11 +45,16 @@ TARGET INLINE void block(const uint8_t *table, int64_t stride, int64_t next, con
                          int vectors, int masked)
 {
     __m512i all[2][VECTORS], odd[2][VECTORS], row[8];
+#pragma GCC unroll 4
     for (int v = 0; v < vectors; v++)
+#pragma GCC unroll 2
         for (int p = 0; p < planes; p++)
             all[p][v] = odd[p][v] = _mm512_setzero_si512();
     for (int k = 0; k < lanes; k++) {
-        const uint8_t *entries = table + stride * w[k];
+        const uint8_t *entries = table + stride * w[k], *soon = table + stride * w[k + 4 < lanes ? k + 4 : k];
+#pragma GCC unroll 8
+        for (int r = 0; r < planes * registers; r++)
+            __builtin_prefetch(soon + r / registers * next + 64 * (r % registers), 0, 3);
 #pragma GCC unroll 8
         for (int r = 0; r < planes * registers; r++)
             row[r] = _mm512_loadu_si512(entries + r / registers * next + 64 * (r % registers));
@@ -67,7 +72,9 @@ TARGET INLINE void block(const uint8_t *table, int64_t stride, int64_t next, con
             }
         }
     }
+#pragma GCC unroll 4
     for (int v = 0; v < vectors; v++)
+#pragma GCC unroll 2
         for (int p = 0; p < planes; p++)
             add_plane(all[p][v], odd[p][v], shift + 8 * p, sums + 64 * v);
 }

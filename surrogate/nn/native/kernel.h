@@ -39,6 +39,8 @@ Kernel avx2_kernel, avx512_kernel;
 #define HAVE_NEON_KERNEL 1
 Kernel neon_kernel;
 #endif
+#else
+#define INLINE static inline
 #endif
 
 #endif

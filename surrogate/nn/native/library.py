@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from ctypes import POINTER, c_int, c_int32, c_int64, c_void_p
+from ctypes import POINTER, c_float, c_int, c_int32, c_int64, c_void_p
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
@@ -29,7 +29,21 @@ class Problem(ctypes.Structure):
         *((name, c_int64) for name in ("planes", "size", "plane_stride", "row_stride", "minimum")),
         *((name, c_int64) for name in ("images", "channels", "height", "width", "groups", "out_channels")),
         *((name, c_int64) for name in ("kernel_h", "kernel_w", "stride_h", "stride_w", "dilation_h", "dilation_w")),
-        *((name, c_int64) for name in ("out_h", "out_w", "first_lane", "end_lane", "kernel", "splits", "next_task")),
+        *((name, c_int64) for name in ("out_h", "out_w", "first_lane", "end_lane", "channels_last")),
+        *((name, c_void_p) for name in ("scale", "bias", "w_sums", "w_zero")),
+        *((name, c_int64) for name in ("x_zero", "x_minimum", "kernel", "splits", "next_task")),
+    )
+
+
+class Quantisation(ctypes.Structure):
+    """Arguments of ``axs_quantise``: the structure of the same name in quantise.c."""
+
+    _fields_ = (
+        *((name, c_void_p) for name in ("x", "codes", "inside")),
+        *((name, c_int64) for name in ("images", "channels", "height", "width", "top", "left")),
+        *((name, c_int64) for name in ("padded_h", "padded_w", "channels_last")),
+        *((name, c_float) for name in ("scale", "zero", "low", "high")),
+        *((name, c_int32) for name in ("minimum", "smallest", "largest", "nan")),
     )
 
 
@@ -49,11 +63,24 @@ def load_library() -> ctypes.CDLL | None:
     try:
         library = ctypes.CDLL(str(path))
         library.axs_problem_size.restype = c_int64
-        if library.axs_problem_size() != ctypes.sizeof(Problem):
+        library.axs_quantisation_size.restype = c_int64
+        sizes = library.axs_problem_size(), library.axs_quantisation_size()
+        if sizes != (ctypes.sizeof(Problem), ctypes.sizeof(Quantisation)):
             return None
         library.axs_features.restype = c_int
         library.axs_pack.argtypes = [c_void_p, c_int64, c_int64, c_int64, c_int32, c_void_p, c_void_p]
         library.axs_pack.restype = c_int
+        library.axs_quantise.argtypes = [POINTER(Quantisation), c_int64, c_int64]
+        library.axs_quantise.restype = None
+        library.axs_quantise_weights.argtypes = [
+            *(c_void_p, c_int64, c_int64, c_void_p, c_void_p),
+            *(POINTER(Quantisation), c_void_p),
+        ]
+        library.axs_quantise_weights.restype = c_int
+        library.axs_dequantise.argtypes = [POINTER(Quantisation), c_void_p]
+        library.axs_dequantise.restype = None
+        library.axs_mask.argtypes = [c_void_p, c_void_p, c_int64]
+        library.axs_mask.restype = None
         library.axs_sums.argtypes = [POINTER(Problem)]
         library.axs_sums.restype = c_int
     except (OSError, AttributeError):

@@ -7,7 +7,6 @@ do, which float64 adds.
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 
 import torch
@@ -17,15 +16,16 @@ from surrogate.nn.engine import refuse_long_sums
 from surrogate.nn.errors import OperandError
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.native.library import NUMBERS, Problem, kernel_of_rows, require_library
+from surrogate.nn.native.quantised import SLACK
+from surrogate.nn.native.threads import on_threads, worthwhile_threads
 
-_SLACK = 16  # bytes that the library reads behind packed activations; SLACK in sums.c
 _POSITIONS = 256  # positions of a task; POSITIONS in kernel.h
 _PRODUCTS_PER_THREAD = 1 << 21  # a thread takes about as long to start as so many products
 
 
 @dataclass(frozen=True)
 class NativeWeights:
-    """Weight indices as bytes, shape ``(groups, out_channels, lanes)``."""
+    """Weight indices as bytes, shape ``(groups, out_channels, lanes)``; lanes in the order of torch's weights."""
 
     indices: Tensor
 
@@ -77,7 +77,8 @@ class NativeTable:
             raise OperandError(
                 f"weight indices must be in [0, {self.n_weights - 1}], got {int(w.min())} to {int(w.max())}"
             )
-        return NativeWeights(w.to(torch.uint8).reshape(groups, w.shape[0] // groups, -1).contiguous())
+        lanes = w.to(torch.uint8).permute(0, 3, 1, 2)  # torch's order
+        return NativeWeights(lanes.reshape(groups, w.shape[0] // groups, -1).contiguous())
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def sums(self, x: Tensor, weights: NativeWeights, convolution: Convolution) -> Tensor:
@@ -101,15 +102,56 @@ class NativeTable:
         out_h, out_w = convolution.output_size(h, w)
         shape = (n, out_h, out_w, groups * out_channels)
         if convolution.kernel == (1, 1) and convolution.stride == (1, 1):
-            n, h, w, out_h, out_w = 1, 1, n * h * w, 1, n * h * w  # pixels are independent: one long row
+            n, h, w = 1, 1, n * h * w  # pixels are independent: one long row
         packed, keep = self._pack(x, n, h * w, c)
+        problem = self.problem(packed, weights.indices, convolution, (n, c, h, w))
+        problem.keep = 0 if keep is None else keep.data_ptr()
+        problem.channels_last = True
+        piece = ((1 << 31) - 1) // self.largest
+        if lanes <= piece:
+            return run(problem, torch.empty(shape, dtype=torch.int32))
+        total = torch.zeros(shape, dtype=torch.float64)
+        for start in range(0, lanes, piece):
+            problem.first_lane, problem.end_lane = start, min(start + piece, lanes)
+            total += run(problem, torch.empty(shape, dtype=torch.int32))
+        return total
+
+    def problem(
+        self,
+        codes: Tensor,
+        weights: Tensor,
+        convolution: Convolution,
+        shape: tuple[int, int, int, int],
+        smallest: int = 0,
+        largest: int = 255,
+    ) -> Problem:
+        """Describe sums of all lanes to the library; tensors must live as long as the description.
+
+        Parameters
+        ----------
+        codes : Tensor
+            Packed activation indices.
+        weights : Tensor
+            Packed weight indices, ``(groups, out_channels, lanes)``.
+        convolution : Convolution
+            Geometry.
+        shape : (int, int, int, int)
+            Images, channels, height and width, with padding.
+        smallest, largest : int
+            Range of the activation indices: a kernel reads only the part of each row that they select from.
+        """
+        n, c, h, w = shape
+        groups, out_channels, lanes = weights.shape
+        out_h, out_w = convolution.output_size(h, w)
+        size = next((s for s in (64, 128) if s < self.size and smallest // s == largest // s), self.size)
+        if self.kernel == "portable":
+            size = self.size
         problem = Problem(
-            x=packed.data_ptr(),
-            keep=0 if keep is None else keep.data_ptr(),
-            w=weights.indices.data_ptr(),
-            entries=self.entries.data_ptr(),
+            x=codes.data_ptr(),
+            w=weights.data_ptr(),
+            entries=self.entries.data_ptr() + (smallest // size * size if size < self.size else 0),
             planes=self.planes,
-            size=self.size,
+            size=size,
             plane_stride=self.size,
             row_stride=self.planes * self.size,
             minimum=self.minimum,
@@ -119,25 +161,20 @@ class NativeTable:
             width=w,
             groups=groups,
             out_channels=out_channels,
-            kernel=NUMBERS[self.kernel],
             out_h=out_h,
             out_w=out_w,
+            end_lane=lanes,
+            kernel=NUMBERS[self.kernel],
         )
         problem.kernel_h, problem.kernel_w = convolution.kernel
         problem.stride_h, problem.stride_w = convolution.stride
         problem.dilation_h, problem.dilation_w = convolution.dilation
-        piece = ((1 << 31) - 1) // self.largest
-        if lanes <= piece:
-            return self._run(problem, 0, lanes, shape)
-        total = torch.zeros(shape, dtype=torch.float64)
-        for start in range(0, lanes, piece):
-            total += self._run(problem, start, min(start + piece, lanes), shape)
-        return total
+        return problem
 
     def _pack(self, x: Tensor, images: int, pixels: int, channels: int) -> tuple[Tensor, Tensor | None]:
         """Activation indices as bytes, channel by channel, and which lanes count (None if all do)."""
         library, x = require_library(), x.to(torch.int32).contiguous()
-        packed = torch.empty(x.numel() + _SLACK, dtype=torch.uint8)
+        packed = torch.empty(x.numel() + SLACK, dtype=torch.uint8)
         arguments = (x.data_ptr(), images, pixels, channels, self.n_activations, packed.data_ptr())
         found = library.axs_pack(*arguments, None)
         if found & 2:
@@ -150,25 +187,31 @@ class NativeTable:
         library.axs_pack(*arguments, keep.data_ptr())
         return packed, keep
 
-    def _run(self, problem: Problem, start: int, end: int, shape: tuple[int, ...]) -> Tensor:
-        """Sum lanes ``start`` to ``end``, on as many threads as PyTorch uses."""
-        out = torch.empty(shape, dtype=torch.int32)
-        problem.out, problem.first_lane, problem.end_lane, problem.next_task = out.data_ptr(), start, end, 0
-        threads = max(1, min(torch.get_num_threads(), out.numel() * (end - start) // _PRODUCTS_PER_THREAD))
-        blocks = -(-out.numel() // max(1, shape[-1]) // _POSITIONS)
-        problem.splits = max(1, min(shape[-1], -(-2 * threads // max(1, blocks)))) if threads > 1 else 1
-        library = require_library()
-        failures: list[int] = []
 
-        def work() -> None:
-            failures.append(library.axs_sums(problem))  # ctypes releases the interpreter's lock
+def run(problem: Problem, out: Tensor) -> Tensor:
+    """Write the sums that a problem describes to ``out``, on as many threads as PyTorch uses; return it.
 
-        helpers = [threading.Thread(target=work) for _ in range(threads - 1)]
-        for helper in helpers:
-            helper.start()
-        work()
-        for helper in helpers:
-            helper.join()
-        if any(failures):
-            raise MemoryError("the table kernel could not allocate the panels of its threads")
-        return out
+    ``out`` is int32, or float32 if the problem has scales; its last axis is the output channels if the problem says
+    ``channels_last``.
+
+    Raises
+    ------
+    MemoryError
+        If a thread cannot allocate its panels.
+    """
+    out_channels = problem.groups * problem.out_channels
+    positions = problem.images * problem.out_h * problem.out_w
+    products = positions * out_channels * (problem.end_lane - problem.first_lane)
+    threads = worthwhile_threads(products, _PRODUCTS_PER_THREAD)
+    blocks = max(1, -(-positions // _POSITIONS))
+    problem.out, problem.next_task = out.data_ptr(), 0
+    problem.splits = max(1, min(out_channels, -(-2 * threads // blocks))) if threads > 1 else 1
+    sums, failed = require_library().axs_sums, [0] * threads
+
+    def work(number: int) -> None:
+        failed[number] = sums(problem)
+
+    on_threads(work, threads)
+    if any(failed):
+        raise MemoryError("the table kernel could not allocate the panels of its threads")
+    return out

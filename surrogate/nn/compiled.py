@@ -1,0 +1,195 @@
+"""A layer's forward and backward pass in compiled code: quantise, pack, sum, rescale, in one reading of each tensor.
+
+What `surrogate.nn.layer` does step by step, bit for bit: the same integers, rounded once. For the backward pass one
+byte per activation is kept (and one that marks what was clamped), not the float tensors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from surrogate.nn.functional import AccurateConvolution
+from surrogate.nn.geometry import Convolution
+from surrogate.nn.native import NativeTable
+from surrogate.nn.native.quantised import AffineIntegers, Packed, mask_, quantise_activations, quantise_weights
+from surrogate.nn.native.sums import run
+from surrogate.nn.quantise import Quantiser
+
+_NOTHING = torch.empty(0, dtype=torch.uint8)
+_LARGEST_CORRECTION = 3 * 255 * 255  # per lane, of operands of at most 8 bits
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How the library sees a layer's tensors.
+
+    Attributes
+    ----------
+    shape : (int, int, int, int)
+        Images, channels, height and width of the input.
+    padding : (int, int, int, int)
+        Rows above and below, columns left and right.
+    convolution : Convolution
+        Of the padded input.
+    out_shape : tuple of int
+        Of the output, as torch sees it.
+    channels_last : bool
+        Memory order of input and output.
+    accurate : AccurateConvolution or None
+        The accurate operation; None for a linear layer.
+    """
+
+    shape: tuple[int, int, int, int]
+    padding: tuple[int, int, int, int]
+    convolution: Convolution
+    out_shape: tuple[int, ...]
+    channels_last: bool
+    accurate: AccurateConvolution | None
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """Memory format of input and output, as torch names it."""
+        linear = self.accurate is None
+        return torch.channels_last if self.channels_last and not linear else torch.contiguous_format
+
+
+@dataclass(frozen=True)
+class CompiledWeights:
+    """Quantised weights and what follows from them alone.
+
+    Attributes
+    ----------
+    codes : Tensor
+        Indices, uint8, ``(groups, out_channels, lanes)``.
+    inside : Tensor
+        uint8, as the weight: 1 where nothing was clamped.
+    sums : Tensor
+        Sum of the integers of each output channel, int64.
+    scale, zero : Tensor
+        Of each output channel, float32 and int32.
+    centred : bool
+        Whether all zero points are 0.
+    """
+
+    codes: Tensor
+    inside: Tensor
+    sums: Tensor
+    scale: Tensor
+    zero: Tensor
+    centred: bool
+    minimum: int
+    """Smallest integer of the operand."""
+
+    @classmethod
+    def of(cls, weight: Tensor, quantiser: Quantiser, minimum: int, groups: int) -> CompiledWeights:
+        """Quantise float32 weights, output channels first, as the quantiser says."""
+        channels = len(weight)
+        scale = quantiser.scale.detach().expand(channels).contiguous()
+        zero = quantiser.zero_point.expand(channels).contiguous()
+        limits = AffineIntegers(1.0, 0, quantiser.low, quantiser.high, minimum)
+        codes, inside, sums = quantise_weights(weight.contiguous(), scale, zero, limits)
+        return cls(codes.reshape(groups, channels // groups, -1), inside, sums, scale, zero, quantiser.centred, minimum)
+
+    def dequantised(self) -> Tensor:
+        """Return ``scale * (q - zero)``, float32, of the weight's shape."""
+        integers = self.codes.reshape(len(self.zero), -1) + (self.minimum - self.zero)[:, None]
+        return (integers * self.scale[:, None]).reshape(self.inside.shape)
+
+
+@dataclass(frozen=True)
+class CompiledLayer:
+    """One forward pass of a layer."""
+
+    native: NativeTable
+    placement: Placement
+    activations: AffineIntegers
+    weights: CompiledWeights
+
+    @staticmethod
+    def holds(native: NativeTable, lanes: int) -> bool:
+        """Whether every integer on the way fits in int32."""
+        return lanes * (native.largest + _LARGEST_CORRECTION) < 1 << 31
+
+    def __call__(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Compute the layer's output; gradients are straight through."""
+        y: Tensor = _StraightThrough.apply(x, weight, bias, self)  # type: ignore[no-untyped-call]
+        return y
+
+    def pack(self, x: Tensor, mark_inside: bool) -> Packed:
+        """Quantise activations."""
+        place = self.placement
+        return quantise_activations(
+            x,
+            place.shape,
+            self.activations,
+            padding=place.padding,
+            channels_last=place.channels_last,
+            mark_inside=mark_inside,
+        )
+
+    def output(self, packed: Packed, bias: Tensor | None) -> Tensor:
+        """Sum products and rescale."""
+        place, weights = self.placement, self.weights
+        problem = self.native.problem(
+            packed.codes,
+            weights.codes,
+            place.convolution,
+            (*place.shape[:2], *packed.padded),
+            packed.smallest,
+            packed.largest,
+        )
+        scale = weights.scale * self.activations.scale
+        bias = None if bias is None else bias.contiguous()
+        problem.scale, problem.w_sums = scale.data_ptr(), weights.sums.data_ptr()
+        problem.bias = 0 if bias is None else bias.data_ptr()
+        problem.w_zero = 0 if weights.centred else weights.zero.data_ptr()
+        problem.x_zero, problem.x_minimum = self.activations.zero, self.activations.minimum
+        problem.channels_last = place.channels_last
+        return run(problem, torch.empty(place.out_shape, memory_format=place.memory_format))
+
+
+class _StraightThrough(torch.autograd.Function):
+    """Straight-through gradients: of the accurate operation at the dequantised operands, 0 where these were clamped."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, layer: CompiledLayer) -> Tensor:
+        need_x, need_w = ctx.needs_input_grad[:2]
+        packed = layer.pack(x, mark_inside=need_x)
+        ctx.save_for_backward(packed.codes if need_w else None, packed.inside)
+        ctx.in_shape, ctx.layer, ctx.packed = x.shape, layer, replace(packed, codes=_NOTHING, inside=None)
+        return layer.output(packed, bias)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        wanted = ctx.needs_input_grad[:3]
+        place, weights = ctx.layer.placement, ctx.layer.weights
+        codes, inside = ctx.saved_tensors
+        if codes is None:  # no gradient of the weights: only the shape of the input matters
+            x_hat = gradient.new_empty(1).expand(place.shape)
+        else:
+            x_hat = replace(ctx.packed, codes=codes).dequantised()
+        if place.accurate is None:
+            found = _linear_gradients(gradient, x_hat.reshape(place.shape[1], -1), weights.dequantised(), wanted)
+        else:
+            found = place.accurate.gradients(gradient, x_hat.reshape(ctx.in_shape), weights.dequantised(), wanted)
+        grad_x, grad_w, grad_bias = found
+        if grad_x is not None:
+            grad_x = mask_(grad_x.contiguous(memory_format=place.memory_format), inside).reshape(ctx.in_shape)
+        if grad_w is not None:
+            grad_w = mask_(grad_w.contiguous(), weights.inside)
+        return grad_x, grad_w, grad_bias, None
+
+
+def _linear_gradients(
+    gradient: Tensor, columns: Tensor, w: Tensor, wanted: tuple[bool, bool, bool]
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Gradients of input, weight and bias of a linear layer; ``columns`` are its inputs, transposed."""
+    rows = gradient.reshape(-1, gradient.shape[-1])
+    grad_x = rows @ w if wanted[0] else None
+    grad_w = (columns @ rows).T if wanted[1] else None
+    return grad_x, grad_w, rows.sum(dim=0) if wanted[2] else None

@@ -1,0 +1,113 @@
+/* Quantisation of float tensors straight to packed indices, and back. */
+#include "convolution.h"
+#include <string.h>
+
+/* Activations are [images][channels][height][width], or, with channels last, [images][height][width][channels]. */
+typedef struct {
+    const float *x;
+    uint8_t *codes;  /* [images][channels][padded_h][padded_w]; around the input, indices of 0 */
+    uint8_t *inside; /* as x: 1 where nothing was clamped; or NULL */
+    int64_t images, channels, height, width, top, left, padded_h, padded_w, channels_last;
+    Grid grid;
+} Quantisation;
+
+enum { SQUARE = 64 };
+
+/* One image whose channels are last: squares of pixels and channels are quantised, then transposed. */
+static void quantise_rows(const Elementwise *loops, const float *x, uint8_t *codes, uint8_t *inside, Quantisation *q)
+{
+    const int64_t channels = q->channels, plane = q->padded_h * q->padded_w;
+    uint8_t square[SQUARE][SQUARE], turned[SQUARE][SQUARE];
+    for (int64_t row = 0; row < q->height; row++)
+        for (int64_t p0 = 0; p0 < q->width; p0 += SQUARE)
+            for (int64_t c0 = 0; c0 < channels; c0 += SQUARE) {
+                const int count = q->width - p0 < SQUARE ? (int)(q->width - p0) : SQUARE;
+                const int wide = channels - c0 < SQUARE ? (int)(channels - c0) : SQUARE;
+                for (int p = 0; p < count; p++) {
+                    const int64_t at = (row * q->width + p0 + p) * channels + c0;
+                    loops->quantise(x + at, square[p], inside ? inside + at : 0, wide, &q->grid);
+                }
+                for (int c = 0; c < wide; c++)
+                    for (int p = 0; p < count; p++)
+                        turned[c][p] = square[p][c];
+                for (int c = 0; c < wide; c++)
+                    memcpy(codes + (c0 + c) * plane + (q->top + row) * q->padded_w + q->left + p0, turned[c], count);
+            }
+}
+
+static void quantise_image(const Elementwise *loops, int64_t image, Quantisation *q)
+{
+    const int64_t plane = q->padded_h * q->padded_w, size = q->channels * q->height * q->width;
+    const int padded = plane > q->height * q->width;
+    uint8_t *codes = q->codes + image * q->channels * plane;
+    uint8_t *inside = q->inside ? q->inside + image * size : 0;
+    const float *x = q->x + image * size;
+    if (padded) {
+        const int32_t zero = (int32_t)q->grid.zero - q->grid.minimum;
+        memset(codes, zero, q->channels * plane);
+        q->grid.smallest = zero < q->grid.smallest ? zero : q->grid.smallest;
+        q->grid.largest = zero > q->grid.largest ? zero : q->grid.largest;
+    }
+    if (q->channels_last)
+        quantise_rows(loops, x, codes, inside, q);
+    else if (!padded)
+        loops->quantise(x, codes, inside, size, &q->grid);
+    else
+        for (int64_t c = 0; c < q->channels; c++)
+            for (int64_t row = 0; row < q->height; row++) {
+                const int64_t at = (c * q->height + row) * q->width;
+                uint8_t *to = codes + c * plane + (q->top + row) * q->padded_w + q->left;
+                loops->quantise(x + at, to, inside ? inside + at : 0, q->width, &q->grid);
+            }
+}
+
+/* What the caller's description of a Quantisation must agree with. */
+EXPORT int64_t axs_quantisation_size(void)
+{
+    return sizeof(Quantisation);
+}
+
+/* Quantise images begin .. end. The range of indices that is found is that of these. */
+EXPORT void axs_quantise(Quantisation *q, int64_t begin, int64_t end)
+{
+    q->grid.smallest = 255;
+    q->grid.largest = 0;
+    q->grid.nan = 0;
+    for (int64_t image = begin; image < end; image++)
+        quantise_image(elementwise(), image, q);
+}
+
+/* Quantise weights [channels][lanes], each channel by its own scale and zero point, and sum each channel's integers.
+ * Returns whether a weight is not a number. */
+EXPORT int axs_quantise_weights(const float *w, int64_t channels, int64_t lanes, const float *scale,
+                                const int32_t *zero, Quantisation *q, int64_t *sums)
+{
+    q->grid.nan = 0;
+    for (int64_t c = 0; c < channels; c++) {
+        uint8_t *codes = q->codes + c * lanes;
+        q->grid.scale = scale[c];
+        q->grid.zero = (float)zero[c];
+        elementwise()->quantise(w + c * lanes, codes, q->inside + c * lanes, lanes, &q->grid);
+        sums[c] = lanes * q->grid.minimum;
+        for (int64_t k = 0; k < lanes; k++)
+            sums[c] += codes[k];
+    }
+    return q->grid.nan;
+}
+
+/* The values that codes stand for, without their padding. */
+EXPORT void axs_dequantise(const Quantisation *q, float *y)
+{
+    const Elementwise *loops = elementwise();
+    for (int64_t plane = 0; plane < q->images * q->channels; plane++)
+        for (int64_t row = 0; row < q->height; row++, y += q->width) {
+            const uint8_t *codes = q->codes + (plane * q->padded_h + q->top + row) * q->padded_w + q->left;
+            loops->dequantise(codes, y, q->width, &q->grid);
+        }
+}
+
+/* Set to 0 what was clamped. */
+EXPORT void axs_mask(float *values, const uint8_t *inside, int64_t n)
+{
+    elementwise()->mask(values, inside, n);
+}

@@ -1,0 +1,171 @@
+"""Tensors quantised by the compiled library, straight to the packed indices that its kernels read.
+
+The integers are those of `surrogate.nn.quantise`; an index is an integer minus its operand's smallest value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from surrogate.nn.errors import OperandError
+from surrogate.nn.native.library import Quantisation, require_library
+from surrogate.nn.native.threads import on_threads, worthwhile_threads
+
+SLACK = 512
+"""Bytes that the library reads behind packed activations; as in convolution.h."""
+
+_VALUES_PER_THREAD = 1 << 18  # a thread takes about as long to start as to quantise so many values
+
+
+@dataclass(frozen=True)
+class AffineIntegers:
+    """How values become indices: ``clamp(round(x / scale) + zero, low, high) - minimum``."""
+
+    scale: float
+    zero: int
+    low: int
+    high: int
+    minimum: int
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Quantised activations.
+
+    Attributes
+    ----------
+    codes : Tensor
+        Indices, uint8, ``images * channels * padded_h * padded_w`` and some slack, channels first.
+    inside : Tensor or None
+        One byte per value, in the memory order of the input: 1 where nothing was clamped.
+    smallest, largest : int
+        Range of the indices, of padding too.
+    shape : (int, int, int, int)
+        Images, channels, height and width without padding.
+    padding : (int, int, int, int)
+        Rows above and below, columns left and right.
+    grid : AffineIntegers
+        How they were quantised.
+    """
+
+    codes: Tensor
+    inside: Tensor | None
+    smallest: int
+    largest: int
+    shape: tuple[int, int, int, int]
+    padding: tuple[int, int, int, int]
+    grid: AffineIntegers
+
+    @property
+    def padded(self) -> tuple[int, int]:
+        """Height and width with padding."""
+        top, bottom, left, right = self.padding
+        return self.shape[2] + top + bottom, self.shape[3] + left + right
+
+    def dequantised(self) -> Tensor:
+        """Return ``scale * (q - zero)``, float32, shape ``shape``, contiguous."""
+        y = torch.empty(self.shape)
+        arguments = _arguments(self.shape, self.padding, self.padded, self.grid)
+        arguments.codes = self.codes.data_ptr()
+        require_library().axs_dequantise(arguments, y.data_ptr())
+        return y
+
+
+def quantise_activations(
+    x: Tensor,
+    shape: tuple[int, int, int, int],
+    grid: AffineIntegers,
+    *,
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0),
+    channels_last: bool = False,
+    mark_inside: bool = False,
+) -> Packed:
+    """Quantise and pack a float32 tensor, dense in memory as ``shape`` (or with the channels last).
+
+    Raises
+    ------
+    OperandError
+        If a value is not a number.
+    """
+    n, c = shape[:2]
+    padded = shape[2] + padding[0] + padding[1], shape[3] + padding[2] + padding[3]
+    size = n * c * padded[0] * padded[1]
+    codes = torch.empty(size + SLACK, dtype=torch.uint8)
+    codes[size:] = 0  # what is read there is never used, but defined
+    inside = torch.empty(x.numel(), dtype=torch.uint8) if mark_inside else None
+    threads = min(n, worthwhile_threads(x.numel(), _VALUES_PER_THREAD))
+    parts = [_arguments(shape, padding, padded, grid) for _ in range(max(1, threads))]
+    for part in parts:
+        part.x, part.codes, part.channels_last = x.data_ptr(), codes.data_ptr(), channels_last
+        part.inside = 0 if inside is None else inside.data_ptr()
+    quantise = require_library().axs_quantise
+    share = -(-n // len(parts))
+    on_threads(lambda i: quantise(parts[i], i * share, min(n, i * share + share)), len(parts))
+    if any(part.nan for part in parts):
+        raise OperandError("NaN has no index")
+    smallest, largest = min(part.smallest for part in parts), max(part.largest for part in parts)
+    return Packed(codes, inside, smallest, largest, shape, padding, grid)
+
+
+def quantise_weights(w: Tensor, scale: Tensor, zero: Tensor, limits: AffineIntegers) -> tuple[Tensor, Tensor, Tensor]:
+    """Quantise contiguous float32 weights, output channels first.
+
+    Parameters
+    ----------
+    w : Tensor
+        Shape ``(channels, ...)``.
+    scale, zero : Tensor
+        Of each channel, float32 and int32, contiguous.
+    limits : AffineIntegers
+        Limits and smallest integer; its scale and zero point are not used.
+
+    Returns
+    -------
+    codes, inside : Tensor
+        Indices, and 1 where nothing was clamped; uint8, as ``w``.
+    sums : Tensor
+        Sum of each channel's integers, int64.
+
+    Raises
+    ------
+    OperandError
+        If a weight is not a number.
+    """
+    codes, inside = torch.empty(w.shape, dtype=torch.uint8), torch.empty(w.shape, dtype=torch.uint8)
+    sums = torch.empty(len(w), dtype=torch.int64)
+    arguments = _arguments((1, 1, 1, 0), (0, 0, 0, 0), (1, 0), limits)
+    arguments.codes, arguments.inside = codes.data_ptr(), inside.data_ptr()
+    lanes = w[0].numel() if len(w) else 0
+    pointers = scale.data_ptr(), zero.data_ptr()
+    if require_library().axs_quantise_weights(w.data_ptr(), len(w), lanes, *pointers, arguments, sums.data_ptr()):
+        raise OperandError("NaN has no index")
+    return codes, inside, sums
+
+
+def mask_(values: Tensor, inside: Tensor) -> Tensor:
+    """Set float32 ``values`` to 0 where ``inside``, of the same memory order, is 0; in place."""
+    require_library().axs_mask(values.data_ptr(), inside.data_ptr(), values.numel())
+    return values
+
+
+def _arguments(
+    shape: tuple[int, ...], padding: tuple[int, ...], padded: tuple[int, int], grid: AffineIntegers
+) -> Quantisation:
+    return Quantisation(
+        images=shape[0],
+        channels=shape[1],
+        height=shape[2],
+        width=shape[3],
+        top=padding[0],
+        left=padding[2],
+        padded_h=padded[0],
+        padded_w=padded[1],
+        scale=grid.scale,
+        zero=grid.zero,
+        low=grid.low,
+        high=grid.high,
+        minimum=grid.minimum,
+    )
