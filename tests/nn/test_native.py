@@ -164,7 +164,7 @@ def test_sums_beyond_int32_are_taken_in_pieces_or_refused(kernel):
     engine = TableEngine(TableMultiplier(table, "8u"))
     x, w = operands((3, 1, 1, 700), (2, 1, 1, 700), table)
     assert check(engine, table, x, w, Convolution((1, 1))).abs().max() > 1 << 31
-    assert engine._native() is not None
+    assert engine.native() is not None
     long = NativeWeights(torch.zeros((1, 1, 1), dtype=torch.uint8).expand(1, 1, 1 << 23))
     with pytest.raises(ExactnessError, match="rounded"):
         engine.sums(x, long, Convolution((1, 1)))
