@@ -168,15 +168,12 @@ def approximate_matmul(
     _check_operands(x, y)
     columns = y[:, None] if y.ndim == 1 else y
     rows = x[None] if x.ndim == 1 else x
+    if not (torch.is_grad_enabled() and any(_learns(*pair) for pair in ((x, x_quantiser), (y, y_quantiser)))):
+        xq, yq = x_quantiser.integers(rows), y_quantiser.integers(columns)
+        return _without_added_axes(_rescaled(xq, yq, x_quantiser, y_quantiser, engine, config), x, y)
     (x_hat, xq), (y_hat, yq) = x_quantiser(rows), y_quantiser(columns)
+    z = _rescaled(xq, yq, x_quantiser, y_quantiser, engine, config)
     x_index, y_index = xq - config.activation_format.minimum, yq - config.weight_format.minimum
-    with torch.no_grad():
-        sums = matmul_sums(x_index, y_index, engine)
-        zx, zy = x_quantiser.zero_point.double(), y_quantiser.zero_point.double()
-        row_sums = xq.sum(dim=-1, keepdim=True, dtype=torch.float64)
-        column_sums = yq.sum(dim=-2, keepdim=True, dtype=torch.float64)
-        corrected = sums.double() - zx * column_sums - zy * row_sums + xq.shape[-1] * zx * zy
-        z = corrected.to(x.dtype) * (x_quantiser.scale.to(x.dtype) * y_quantiser.scale.to(x.dtype))
     result: Tensor
     if derivative is None or 0 in (*z.shape, xq.shape[-1]):
         result = _StraightThroughMatmul.apply(x_hat, y_hat, z)  # type: ignore[no-untyped-call]
@@ -196,6 +193,33 @@ def approximate_matmul(
             )
         )
     return _without_added_axes(result, x, y)
+
+
+def _learns(x: Tensor, quantiser: Quantiser) -> bool:
+    """Whether a gradient is wanted of an operand, or of its learned scale."""
+    return x.requires_grad or quantiser.scale.requires_grad
+
+
+@torch.no_grad()
+def _rescaled(
+    xq: Tensor, yq: Tensor, x_quantiser: Quantiser, y_quantiser: Quantiser, engine: Engine, config: ApproxConfig
+) -> Tensor:
+    """Sum products of quantised matrices, and apply scales and zero points."""
+    inner = xq.shape[-1]
+    z = matmul_sums(xq - config.activation_format.minimum, yq - config.weight_format.minimum, engine)
+    if not (x_quantiser.centred and y_quantiser.centred):
+        zx, zy = x_quantiser.zero_point.double(), y_quantiser.zero_point.double()
+        z = z - zy * (_sums_of_integers(xq, -1, x_quantiser) - inner * zx)
+        z = z - zx * _sums_of_integers(yq, -2, y_quantiser)
+    # every engine's sums are the same integers, rounded once to the output's datatype
+    return z.to(xq.dtype) * (x_quantiser.scale.to(xq.dtype) * y_quantiser.scale.to(xq.dtype))
+
+
+def _sums_of_integers(q: Tensor, axis: int, quantiser: Quantiser) -> Tensor:
+    """Sum integers along an axis, float64; in their own datatype while that holds every sum exactly."""
+    largest = q.shape[axis] * max(-quantiser.low, quantiser.high)
+    narrow = q.dtype == torch.float32 and largest <= 1 << 24
+    return q.sum(dim=axis, keepdim=True, dtype=None if narrow else torch.float64).double()
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from surrogate.nn import (
     approximate_,
     approximate_layers,
     calibrate,
+    discover_per_layer,
     mode,
     restore_,
 )
@@ -316,6 +317,30 @@ def test_queries_without_keys_attend_to_nothing():
     assert torch.isfinite(y).all()
     y.sum().backward()
     assert torch.isfinite(ours.in_proj_weight.grad).all()
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # by torch.compile itself
+@pytest.mark.slow
+@pytest.mark.parametrize("config", [CONFIG, ApproxConfig(multiplier="bam8s_h1v6", backend="table")])
+def test_compiled_without_graph_breaks_and_exported(config):
+    x = torch.randn(2, 5, 8, generator=generator())
+    ours = converted(torch_attention(batch_first=True), config, inputs=[x, x, x]).eval()
+    torch._dynamo.reset()
+    compiled = torch.compile(ours, backend="eager", fullgraph=True)
+    y, weights = ours(x, x, x)
+    same(compiled(x, x, x), (y, weights), rtol=0, atol=0)
+    with torch.no_grad():
+        exported = torch.export.export(ours, (x, x, x)).module()
+        torch.testing.assert_close(exported(x, x, x)[0], y)
+
+
+def test_per_layer_surrogates_of_projections():
+    x = torch.randn(2, 5, 8, generator=generator())
+    model = torch_attention(batch_first=True)
+    found = discover_per_layer(model, [x], "mitchell6u", products=2, forward=lambda m, x: m(x, x, x))
+    assert tuple(found) == tuple(part for part in PARTS if part not in ("scores", "context"))
+    assert approximate_(model, found) == tuple(found)
+    assert model.q_proj.config.surrogate is found["q_proj"].surrogate
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
