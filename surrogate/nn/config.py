@@ -82,6 +82,11 @@ class ApproxConfig:
             value = getattr(self, name)
             if value is not None and not isinstance(value, kind):
                 raise ConversionError(f"{name} must be a {kind.__name__}, got {value!r:.80}")
+        for name in ("activation", "weight"):
+            if not isinstance(getattr(self, name), QuantiserConfig):
+                raise ConversionError(
+                    f"{name} must be a QuantiserConfig, such as QuantiserConfig('4s'), got {getattr(self, name)!r:.80}"
+                )
         for name, choices in (
             ("backend", BACKENDS),
             ("activation_operand", ("a", "b")),

@@ -72,6 +72,8 @@ class QuantiserConfig:
     def __post_init__(self) -> None:
         if isinstance(self.operand, str):
             object.__setattr__(self, "operand", OperandFormat.parse(self.operand))
+        if self.operand is not None and not isinstance(self.operand, OperandFormat):
+            raise QuantisationError(f"operand must be an OperandFormat or a label such as '8s', got {self.operand!r}")
         for name, choices in (
             ("scheme", SCHEMES),
             ("granularity", GRANULARITIES),
@@ -80,10 +82,14 @@ class QuantiserConfig:
         ):
             if getattr(self, name) not in choices:
                 raise QuantisationError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
-        if isinstance(self.momentum, bool) or not 0 < self.momentum <= 1:
+        if not _is_number(self.momentum) or not 0 < self.momentum <= 1:
             raise QuantisationError(f"momentum must be in (0, 1], got {self.momentum!r}")
-        if isinstance(self.percentile, bool) or not 50 < self.percentile <= 100:
+        if not _is_number(self.percentile) or not 50 < self.percentile <= 100:
             raise QuantisationError(f"percentile must be in (50, 100], in per cent, got {self.percentile!r}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 class Quantiser(FixedPrecision):

@@ -47,6 +47,8 @@ def test_a_given_surrogate_is_run():
         ({"multiplier": "exact8u", "surrogate": surrogate.discover(get("exact8s"))}, "stands for 'exact8s'"),
         ({"surrogate": surrogate.discover(get("exact8s")).with_certificate(None)}, "not certified"),
         ({"multiplier": "exact8s", "activation": QuantiserConfig(granularity="channel")}, "per tensor"),
+        ({"multiplier": "exact8s", "weight": "4s"}, "weight must be a QuantiserConfig.* got '4s'"),
+        ({"multiplier": "exact8s", "activation": None}, "activation must be a QuantiserConfig"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(arguments, message):

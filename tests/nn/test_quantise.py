@@ -147,7 +147,17 @@ def test_narrower_integers_fit():
 
 
 @pytest.mark.parametrize(
-    "fault", [{"scheme": "both"}, {"granularity": "row"}, {"momentum": 0.0}, {"momentum": 2.0}, {"momentum": True}]
+    "fault",
+    [
+        {"operand": 8},
+        {"scheme": "both"},
+        {"granularity": "row"},
+        {"momentum": 0.0},
+        {"momentum": 2.0},
+        {"momentum": True},
+        {"momentum": "0.1"},
+        {"percentile": None},
+    ],
 )
 def test_configuration_is_validated(fault):
     with pytest.raises(QuantisationError, match=next(iter(fault))):
