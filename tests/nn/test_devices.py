@@ -1,6 +1,9 @@
 """GPUs that are asked for where there are none."""
 
 import copy
+import re
+from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -74,3 +77,13 @@ def test_everything_of_a_layer_moves(backend):
     assert {each.device.type for each in (*layer.parameters(), *layer.buffers())} == {"meta"}
     with pytest.raises(ConversionError, match="meta"):
         layer(torch.zeros((2, 4), device="meta"))
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's own, while tracing
+def test_the_examples_of_the_page_run(monkeypatch):
+    """Traced as they stand; without generating code, which takes most of the time."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    page = (Path(__file__).resolve().parents[2] / "docs" / "gpu.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    assert len(blocks) == 2
+    exec(compile("".join(blocks), "docs/gpu.md", "exec"), {})  # noqa: S102  # our own page
