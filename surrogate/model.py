@@ -244,7 +244,7 @@ class Surrogate:
     @property
     def n_products(self) -> int:
         """Number of matrix products that a layer needs: terms that share a function are one, constant factors none."""
-        return len(self._groups()[1])
+        return len(self.groups()[1])
 
     @property
     def is_integer(self) -> bool:
@@ -272,7 +272,7 @@ class Surrogate:
 
     def factors(self) -> Factors:
         """Merge terms that share a function and tabulate them; see `Factors`."""
-        by_b, groups = self._groups()
+        by_b, groups = self.groups()
         dtype = np.int64 if self.is_integer else np.float64
         left = np.zeros((self.a.size, len(groups)), dtype=dtype)
         right = np.zeros((self.b.size, len(groups)), dtype=dtype)
@@ -295,8 +295,16 @@ class Surrogate:
             np.array(of_b, dtype=dtype).sum(axis=0) if of_b else None,
         )
 
-    def _groups(self) -> tuple[bool, dict[BasisFunction, list[Term]]]:
-        """Group terms without constant factors by the operand with fewer distinct functions (True: by ``b``)."""
+    def groups(self) -> tuple[bool, dict[BasisFunction, list[Term]]]:
+        """Group the terms of products by the functions of the operand that has fewer of them.
+
+        Returns
+        -------
+        by_b : bool
+            Whether that operand is ``b``.
+        groups : dict of BasisFunction to list of Term
+            One group for each product.
+        """
         products = [term for term in self.terms if Constant() not in (term.a, term.b)]
 
         def grouped(key: Callable[[Term], BasisFunction]) -> dict[BasisFunction, list[Term]]:

@@ -1,15 +1,13 @@
 """Products of integer factors in int8 with int32 sums.
 
-Factors are shifted into int8, ``g = g' + s``, ``h = h' + t``, so that
-
-    sum g h = sum g' h' + sum s h' + sum t g' + sum s t
-
-where the second and last sums are constants of an output channel, and the third is one more column of the product.
-Several terms of one operand are looked up together, as one machine word of 1, 2, 4 or 8 bytes.
+Factors beyond int8 are split into digits (`surrogate.digits`); products of digits that have one weight are one int8
+product. The weighted sums are added in float64, which holds them exactly up to 2**53. Channels are cut into pieces
+where an int32 sum could overflow.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,11 +16,11 @@ from torch import Tensor
 from surrogate.nn import cuda_products
 from surrogate.nn.engine import lookup_rows
 from surrogate.nn.geometry import Convolution
+from surrogate.nn.int8_factors import Int8Factors
 from surrogate.nn.operators import opaque, probed
 
-_BLOCK_BYTES = 1 << 21  # patches that stay in the second-level cache until they are multiplied
-
-_WORDS = {8: torch.int64, 4: torch.int32, 2: torch.int16, 1: torch.int8}
+_BLOCK_BYTES = 1 << 21  # patches, or sums, that stay in the second-level cache until they are used
+_SUM_BYTES = 4
 
 
 @probed
@@ -64,59 +62,20 @@ def _canonical(x: Tensor) -> Tensor:
     return x.contiguous().as_strided(x.shape, (x.shape[1], 1))
 
 
-def fits_int8(factor: Tensor) -> bool:
-    """Whether every column of an integer factor can be shifted into int8, with a shift whose negative fits too."""
-    shift = shifts(factor)
-    shifted = factor - shift
-    return bool(((shifted >= -128) & (shifted <= 127)).all() and ((shift >= -127) & (shift <= 128)).all())
-
-
-def shifts(factor: Tensor) -> Tensor:
-    """Shift of least magnitude that brings each column into [-128, 127], if any does; int64, shape ``(terms,)``."""
-    low, high = factor.amin(dim=0), factor.amax(dim=0)
-    return torch.where(high > 127, high - 127, torch.where(low < -128, low + 128, 0))
-
-
 @dataclass(frozen=True)
-class Int8Factors:
-    """Factors shifted into int8, and what follows from them alone.
+class Int8Matrices:
+    """Weights of one int8 product, transformed.
 
     Attributes
     ----------
-    words : tuple of Tensor
-        Shifted left factors, ``(activation values + 1, width)`` for each machine word; the last row, for skipped
-        lanes, undoes the shift.
-    columns : tuple of Tensor
-        Shifted right factors, ``(weight values + 1, width)``; the last row is the column whose sum is subtracted.
+    of_groups : tuple of Tensor
+        ``(lanes * terms, columns)`` int8; one more column than output channels where the right factors are shifted.
     constant : Tensor
-        ``sum_j s_j h_j`` for each weight value.
-    has_column : bool
-        Whether the right factors are shifted, so that the column is needed.
-    lane_bound : int
-        No int32 sum, and no intermediate one, exceeds this per lane.
+        ``(groups, out_channels / groups)``, int32.
     """
 
-    words: tuple[Tensor, ...]
-    columns: tuple[Tensor, ...]
+    of_groups: tuple[Tensor, ...]
     constant: Tensor
-    has_column: bool
-    lane_bound: int
-
-    @classmethod
-    def of(cls, left: Tensor, right: Tensor) -> Int8Factors:
-        """Shift integer factors for which `fits_int8` holds."""
-        s, t = shifts(left), shifts(right)
-        constant = right @ s
-        a, b = (left - s).abs().amax(dim=0), (right - t).abs().amax(dim=0)
-        bound = int((a * b).sum() + (a * t.abs()).sum() + constant.abs().max())
-        words = _parts(torch.cat([left - s, -s[None]]).to(torch.int8))
-        columns = _parts(torch.cat([right - t, -t[None]]).to(torch.int8))  # -128 fits int8 where 128 does not
-        return cls(tuple(words), tuple(columns), constant, bool((t != 0).any()), bound)
-
-    @property
-    def terms(self) -> int:
-        """Number of products."""
-        return sum(word.shape[1] for word in self.words)
 
 
 @dataclass(frozen=True)
@@ -125,62 +84,83 @@ class Int8Weights:
 
     Attributes
     ----------
-    matrices : tuple of Tensor
-        Per group, (lanes * terms, columns) int8; one more column than output channels where ``right`` is shifted.
-    constant : Tensor
-        Per output channel, int32.
+    pieces : tuple of tuple of Int8Matrices
+        By piece of the channels, by factors.
+    channels : int
+        Channels of a group in each piece (fewer in the last).
     """
 
-    matrices: tuple[Tensor, ...]
-    constant: Tensor
+    pieces: tuple[tuple[Int8Matrices, ...], ...]
+    channels: int
+    out_channels: int
 
 
-def prepare(factors: Int8Factors, w: Tensor, groups: int) -> Int8Weights:
-    """Transform weights; arguments as in `surrogate.nn.engine.Engine.prepare`."""
-    lanes, per_group = w[0].numel(), w.shape[0] // groups
-    constant = lookup_rows(factors.constant, w).reshape(-1, lanes).sum(dim=1)
-    grouped = w.reshape(groups, per_group, *w.shape[1:])
+def prepare(factors: Sequence[Int8Factors], w: Tensor, groups: int, channels: int) -> Int8Weights:
+    """Transform weights; arguments as in `surrogate.nn.engine.Engine.prepare`, ``channels`` of a group per piece."""
+    grouped = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
+    pieces = torch.split(grouped, channels, dim=4)
+    return Int8Weights(tuple(tuple(_matrices(each, piece) for each in factors) for piece in pieces), channels, len(w))
+
+
+def _matrices(factors: Int8Factors, grouped: Tensor) -> Int8Matrices:
+    """Transform weights ``(groups, out, height, width, channels)``."""
+    constant = lookup_rows(factors.constant, grouped).flatten(2).sum(dim=2)
     if factors.has_column:
         grouped = torch.cat([grouped, torch.full_like(grouped[:, :1], len(factors.constant))], dim=1)
-    columns = torch.cat([lookup_rows(part, grouped).flatten(4) for part in factors.columns], dim=4)
-    matrices = tuple(m.reshape(m.shape[0], -1).T.contiguous() for m in columns)
-    return Int8Weights(matrices, constant.to(torch.int32))
+    lanes = factors.transform_weights(grouped).flatten(2)
+    return Int8Matrices(tuple(each.T.contiguous() for each in lanes), constant.to(torch.int32))
 
 
-def sums(factors: Int8Factors, x: Tensor, weights: Int8Weights, convolution: Convolution) -> Tensor:
-    """Sum products in int32; arguments as in `surrogate.nn.engine.Engine.sums`."""
-    n, h, w, c = x.shape
-    out_h, out_w = convolution.output_size(h, w)
-    groups = len(weights.matrices)
-    out_channels = weights.constant.numel() // groups
-    result = torch.empty((n, out_h, out_w, groups, out_channels), dtype=torch.int32, device=x.device)
-    constant = weights.constant.reshape(groups, out_channels)
-    for images in convolution.blocks(x, factors.terms, _BLOCK_BYTES):
-        index = x[images].reshape(-1)
-        parts = [_lookup_words(word, index).reshape(-1, c // groups * word.shape[1]) for word in factors.words]
-        transformed = (parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)).reshape(-1, h, w, c * factors.terms)
-        patches = convolution.patches(transformed)
-        patches = patches.reshape(*patches.shape[:5], groups, -1)
-        for group, matrix in enumerate(weights.matrices):
-            lanes = patches[:, :, :, :, :, group].reshape(-1, matrix.shape[0])
-            product = multiply(lanes, matrix).reshape(-1, out_h, out_w, matrix.shape[1])
-            target = result[images, :, :, group]
-            target.copy_(product[..., :out_channels] + constant[group])
-            if factors.has_column:
-                target -= product[..., out_channels:]
-    return result.reshape(n, out_h, out_w, groups * out_channels)
+def sums(factors: Sequence[Int8Factors], x: Tensor, weights: Int8Weights, convolution: Convolution) -> Tensor:
+    """Sum weighted products; arguments as in `surrogate.nn.engine.Engine.sums`.
+
+    Returns
+    -------
+    Tensor
+        Int32 where one product of weight 1 is all, else float64.
+    """
+    n, h, w, channels = x.shape
+    groups = convolution.groups
+    grouped = x.reshape(n, h, w, groups, channels // groups)
+    shape = (n, *convolution.output_size(h, w), groups, weights.out_channels // groups)
+    products = [
+        (each.weight, each, piece, matrices)
+        for piece, of_piece in enumerate(weights.pieces)
+        for each, matrices in zip(factors, of_piece, strict=True)
+    ]
+    single = [weight for weight, *_ in products] == [1]
+    result = torch.empty(shape, dtype=torch.int32 if single else torch.float64, device=x.device)
+    for images in _blocks(x, factors, convolution, weights.out_channels):
+        target = result[images]
+        pieces = torch.split(grouped[images], weights.channels, dim=4)
+        buffer = target if single else torch.empty_like(target, dtype=torch.int32)
+        for i, (weight, each, piece, matrices) in enumerate(products):
+            _multiply(each, pieces[piece], matrices, convolution, buffer)
+            if i > 0:
+                target.add_(buffer, alpha=weight)
+            elif not single:
+                target.copy_(buffer)
+                if weight != 1:
+                    target.mul_(weight)
+    return (result if products else result.zero_()).flatten(3)
 
 
-def _lookup_words(table: Tensor, index: Tensor) -> Tensor:
-    """Read rows of 1, 2, 4 or 8 bytes, each as one word."""
-    return table.view(_WORDS[table.shape[1]]).flatten().index_select(0, index).view(torch.int8)
+def _blocks(x: Tensor, factors: Sequence[Int8Factors], convolution: Convolution, out_channels: int) -> Iterator[slice]:
+    """Yield ranges of images whose patches, and sums, stay in the cache."""
+    lanes = convolution.kernel[0] * convolution.kernel[1] * x.shape[3]
+    terms = max((each.terms for each in factors), default=1)
+    sums = -(-2 * _SUM_BYTES * out_channels // max(1, lanes))  # as bytes of a value in the patches
+    return convolution.blocks(x, max(terms, sums), _BLOCK_BYTES)
 
 
-def _parts(factors: Tensor) -> list[Tensor]:
-    """Split columns into contiguous parts whose widths are machine words, widest first."""
-    parts, start = [], 0
-    for width in _WORDS:
-        while factors.shape[1] - start >= width:
-            parts.append(factors[:, start : start + width].contiguous())
-            start += width
-    return parts
+def _multiply(factors: Int8Factors, x: Tensor, matrices: Int8Matrices, convolution: Convolution, out: Tensor) -> None:
+    """Write int32 sums of one product to ``out``, ``(batch, out_height, out_width, groups, out_channels)``."""
+    transformed = factors.transform(x)
+    patches = convolution.patches(transformed.flatten(3))
+    patches = patches.reshape(*patches.shape[:5], *transformed.shape[3:])
+    for group, matrix in enumerate(matrices.of_groups):
+        lanes = patches[:, :, :, :, :, group].reshape(-1, matrix.shape[0])
+        product = multiply(lanes, matrix).view(*out.shape[:3], matrix.shape[1])
+        out[:, :, :, group].copy_(product[..., : out.shape[4]] + matrices.constant[group])
+        if factors.has_column:
+            out[:, :, :, group] -= product[..., out.shape[4] :]

@@ -9,26 +9,32 @@ that no datatype holds are refused.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from surrogate.arithmetic import ARITHMETICS
+from surrogate.digits import DigitProducts, digit_products
 from surrogate.errors import ExactnessError
 from surrogate.factors import Factors
 from surrogate.model import Surrogate
 from surrogate.nn import additive, float_products, int8_products
 from surrogate.nn.additive import AdditiveWeights
+from surrogate.nn.datatypes import Datatype, fastest
 from surrogate.nn.engine import Engine
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.float_products import FloatWeights
 from surrogate.nn.geometry import Convolution
-from surrogate.nn.int8_products import Int8Factors, Int8Weights
+from surrogate.nn.int8_factors import Int8Factors
+from surrogate.nn.int8_products import Int8Weights
+from surrogate.scaled_factors import ScaledFactors
 
 ARITHMETIC_CHOICES = ("auto", "int8", "float32", "float64")
 
-_MOST_PIECES = 4  # beyond this a float64 product is faster than so many float32 ones
+_UNLIMITED = 1 << 62
 _MOST_GROUPS = 4  # each group is an int8 product of its own; beyond this one grouped float32 convolution is faster
 
 
@@ -50,8 +56,10 @@ class SurrogateEngine(Engine):
     activation_operand : {"a", "b"}
         Which operand of the multiplier the activation is.
     arithmetic : {"auto", "int8", "float32", "float64"}
-        Datatype of the products. ``"auto"`` takes the fastest that is exact for integer factors, and float32 for
-        a surrogate of float factors.
+        Datatype of the products. ``"auto"`` takes the fastest that is exact. ``"int8"`` splits factors beyond int8
+        into digits. Of a surrogate with float coefficients and integer functions, int8 products are exact integers,
+        and only their weighted sum is rounded, in float64; float32 rounds factors, products and sums. Only float32 and
+        float64 take functions that are not integer.
 
     Raises
     ------
@@ -88,16 +96,39 @@ class SurrogateEngine(Engine):
         self.arithmetic = arithmetic
         self.integer = factors.is_integer
         self.certified_exact = surrogate.is_exact
-        self.sum_bound = int(factors.product_bound()) + 1
-        self.product_bound = int(Factors(factors.left, factors.right).product_bound()) + 1
+        scaled = ScaledFactors.of_integers(factors) if self.integer else ScaledFactors.of(surrogate)
+        self._digits = (
+            None if scaled is None else digit_products(scaled.swapped() if activation_operand == "b" else scaled)
+        )
+        self._int8_factors: tuple[Int8Factors, ...] | None = None
+        self._datatypes = self._usable_datatypes(factors)
+        if arithmetic != "auto" and arithmetic not in self._datatypes:
+            raise ExactnessError(f"{arithmetic} cannot hold the factors; use arithmetic='auto'")
+
+    def _usable_datatypes(self, factors: Factors) -> dict[str, Datatype]:
+        """Describe the datatypes that hold the factors; of float factors, those of float sums are not limited."""
+        found = {}
+        if self._digits is not None:
+            parts = self._int8(torch.device("cpu"))
+            largest = max((each.lane_bound for each in parts), default=1)
+            in_all = max(1, math.ceil(sum(abs(each.weight) * each.lane_bound for each in parts)))
+            found["int8"] = Datatype(
+                "int8",
+                sum(each.terms for each in parts),
+                len(parts),
+                ((1 << 31) - 1) // max(1, largest),
+                ((1 << 53) - 1) // in_all if self.integer else _UNLIMITED,
+            )
+        columns = factors.n_products
+        if not self.integer:
+            return found | {name: Datatype(name, columns, 1, _UNLIMITED, _UNLIMITED) for name in ("float32", "float64")}
+        in_all = ((1 << 53) - 1) // (int(factors.product_bound()) + 1)
+        summed = int(Factors(factors.left, factors.right).product_bound()) + 1
         float32 = ARITHMETICS["float32"]
-        self.fits_float32 = self.integer and float32.holds(factors.left) and float32.holds(factors.right)
-        self.fits_int8 = self.integer and int8_products.fits_int8(left) and int8_products.fits_int8(right)
-        self._int8_factors = Int8Factors.of(left, right) if self.fits_int8 else None
-        if arithmetic == "int8" and not self.fits_int8:
-            raise ExactnessError("int8 cannot hold the factors, even shifted; use arithmetic='auto'")
-        if arithmetic == "float32" and self.integer and not self.fits_float32:
-            raise ExactnessError("a factor has more than 24 significant bits; use arithmetic='auto' or 'float64'")
+        if float32.holds(factors.left) and float32.holds(factors.right):
+            found["float32"] = Datatype("float32", columns, 1, ((1 << 24) - 1) // summed, in_all)
+        found["float64"] = Datatype("float64", columns, 1, in_all, in_all)
+        return found
 
     @property
     def exact(self) -> bool:
@@ -118,36 +149,25 @@ class SurrogateEngine(Engine):
         ExactnessError
             If no permitted arithmetic holds the sums.
         """
-        if not self.integer:
-            return ("float64" if self.arithmetic == "float64" else "float32"), channels
-        lanes = channels * pixels
-        largest = lanes * self.sum_bound
-        if self.arithmetic in ("auto", "int8"):
-            holds = self.fits_int8 and self._int8_works(device) and lanes * self._int8().lane_bound < 1 << 31
-            if holds and (groups <= _MOST_GROUPS or self.arithmetic == "int8"):
-                return "int8", channels
-            if self.arithmetic == "int8":
-                raise ExactnessError(
-                    f"int8 products with int32 sums of {lanes} lanes are not exact on {device}; use arithmetic='auto'"
-                )
-        if self.arithmetic != "float64" and self.fits_float32:
-            piece = ((1 << 24) - 1) // (self.product_bound * pixels)
-            if piece * (_MOST_PIECES if self.arithmetic == "auto" else channels) >= channels:
-                return "float32", min(piece, channels)
-        if self.arithmetic == "float32" or largest >= 1 << 53:
-            raise ExactnessError(
-                f"sums of {lanes} products of magnitude up to {self.sum_bound} could reach {largest} and be "
-                f"rounded; take operands of fewer bits, or split the layer"
-            )
-        return "float64", channels
+        forced = self.arithmetic != "auto"
+        names = [self.arithmetic] if forced else list(self._datatypes)
+        if "int8" in names and not self._int8_works(device):
+            if forced:
+                raise ExactnessError(f"int8 products are not exact on {device}; use arithmetic='auto'")
+            names.remove("int8")
+        if "int8" in names and not forced and groups > _MOST_GROUPS:
+            names.remove("int8")
+        return fastest([self._datatypes[name] for name in names], channels, pixels, forced)
 
     def _int8_works(self, device: torch.device) -> bool:
         return int8_products.int8_products_are_exact(str(device))
 
-    def _int8(self) -> Int8Factors:
-        """Shifted factors, made when first needed."""
-        if self._int8_factors is None or self._int8_factors.constant.device != self.left.device:
-            self._int8_factors = Int8Factors.of(self.left, self.right)  # moved since
+    def _int8(self, device: torch.device) -> tuple[Int8Factors, ...]:
+        """Factors shifted into int8, made again where the device changed."""
+        if self._int8_factors is None or any(each.constant.device != device for each in self._int8_factors):
+            self._int8_factors = tuple(
+                Int8Factors.of(each, device) for each in cast(tuple[DigitProducts, ...], self._digits)
+            )
         return self._int8_factors
 
     def prepare(self, w: Tensor, groups: int) -> SurrogateWeights:
@@ -155,7 +175,7 @@ class SurrogateEngine(Engine):
         arithmetic, channels = self.choose(w.shape[3], w.shape[1] * w.shape[2], groups, w.device)
         products: Int8Weights | FloatWeights
         if arithmetic == "int8":
-            products = int8_products.prepare(self._int8(), w, groups)
+            products = int8_products.prepare(self._int8(w.device), w, groups, channels)
         else:
             products = float_products.prepare(self.right, w, groups, getattr(torch, arithmetic), channels)
         if self.additive_activation is None and self.additive_weight is None:
@@ -165,7 +185,7 @@ class SurrogateEngine(Engine):
     def sums(self, x: Tensor, prepared: SurrogateWeights, convolution: Convolution) -> Tensor:
         """See `Engine.sums`."""
         if isinstance(prepared.products, Int8Weights):
-            total = int8_products.sums(self._int8(), x, prepared.products, convolution)
+            total = int8_products.sums(self._int8(x.device), x, prepared.products, convolution)
         else:
             total = float_products.sums(self.left, x, prepared.products, convolution)
         if prepared.additive is None:

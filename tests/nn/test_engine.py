@@ -197,13 +197,17 @@ def test_int8_products_of_any_shape_and_stride(shape):
             assert torch.equal(int8_products.multiply(left, right).long(), x.long() @ w.long())
 
 
-def test_int8_runs_where_factors_fit_and_elsewhere_not():
+def test_int8_runs_whatever_the_width_of_integer_factors():
+    cpu = torch.device("cpu")
     fits = SurrogateEngine(surrogate.discover(multipliers.get("exact8u")))  # 0..255, shifted by 128
-    assert fits.choose(64, 9, 1, torch.device("cpu")) == ("int8", 64)
-    wide = SurrogateEngine(surrogate.discover(multipliers.get("drum8s_k4")))  # spans -144..120
-    assert wide.choose(64, 9, 1, torch.device("cpu"))[0] == "float32"
+    assert fits.choose(64, 9, 1, cpu) == ("int8", 64)
+    digits = SurrogateEngine(surrogate.discover(multipliers.get("drum8s_k4")))  # spans -144..120
+    assert digits.choose(64, 9, 1, cpu)[0] == "int8"
+    grouped = SurrogateEngine(surrogate.discover(multipliers.get("exact8u")))
+    assert grouped.choose(1, 9, 64, cpu) == ("float32", 1)  # depthwise
+    floats = surrogate.discover(multipliers.get("mitchell8u"), method="lowrank", terms=3)
     with pytest.raises(ExactnessError, match="int8 cannot hold"):
-        SurrogateEngine(surrogate.discover(multipliers.get("drum8s_k4")), arithmetic="int8")
+        SurrogateEngine(floats, arithmetic="int8")
 
 
 def test_long_sums_are_split_widened_or_refused():
@@ -213,12 +217,14 @@ def test_long_sums_are_split_widened_or_refused():
     arithmetic, channels = engine.choose(1024, 1, 1, cpu)
     assert arithmetic == "float32"
     assert channels * bound < 1 << 24
-    auto = SurrogateEngine(surrogate.discover(multipliers.get("exact10u")))
-    assert auto.choose(16, 1, 1, cpu) == ("float32", 16)  # 16 * 1023**2 < 2**24
-    assert auto.choose(17, 1, 1, cpu) == ("float32", 16)  # in two pieces
-    assert auto.choose(1024, 1, 1, cpu)[0] == "float64"
+    ten_bits = SurrogateEngine(surrogate.discover(multipliers.get("exact10u")), arithmetic="float32")
+    assert ten_bits.choose(16, 1, 1, cpu) == ("float32", 16)  # 16 * 1023**2 < 2**24
+    assert ten_bits.choose(17, 1, 1, cpu) == ("float32", 16)  # in two pieces
     wide = SurrogateEngine(surrogate.discover(multipliers.get("exact16s")))
-    assert wide.choose(64, 9, 1, cpu) == ("float64", 64)
+    arithmetic, channels = wide.choose(1 << 18, 1, 1, cpu)
+    assert arithmetic == "int8"
+    assert channels < 1 << 17  # 2**31 / 2**14, less the shifts
+    assert wide.choose(1, 9, 64, cpu) == ("float64", 1)
     with pytest.raises(ExactnessError, match="rounded"):
         wide.choose(1 << 22, 9, 1, cpu)
     with pytest.raises(ExactnessError, match="rounded"):
