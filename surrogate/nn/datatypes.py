@@ -80,5 +80,8 @@ def fastest(datatypes: Iterable[Datatype], channels: int, pixels: int, forced: b
             f"sums of {lanes} products could reach 2**53, or leave the datatype that is asked for, and be rounded; "
             f"take arithmetic='auto', operands of fewer bits, or split the layer"
         )
-    chosen = min(exact, key=lambda each: each.cost(channels, pixels))
+    chosen = exact[0]
+    for each in exact[1:]:  # a minimum by key does not compile
+        if each.cost(channels, pixels) < chosen.cost(channels, pixels):
+            chosen = each
     return chosen.name, min(chosen.channels(pixels), channels)

@@ -148,7 +148,7 @@ def sums(factors: Sequence[Int8Factors], x: Tensor, weights: Int8Weights, convol
 def _blocks(x: Tensor, factors: Sequence[Int8Factors], convolution: Convolution, out_channels: int) -> Iterator[slice]:
     """Yield ranges of images whose patches, and sums, stay in the cache."""
     lanes = convolution.kernel[0] * convolution.kernel[1] * x.shape[3]
-    terms = max((each.terms for each in factors), default=1)
+    terms = max([1, *(each.terms for each in factors)])
     sums = -(-2 * _SUM_BYTES * out_channels // max(1, lanes))  # as bytes of a value in the patches
     return convolution.blocks(x, max(terms, sums), _BLOCK_BYTES)
 
