@@ -19,7 +19,7 @@ from multipliers.operands import OperandFormat
 from multipliers.table import TableMultiplier
 from surrogate.errors import ExactnessError
 from surrogate.nn.engine import Engine, refuse_long_sums
-from surrogate.nn.errors import ConversionError
+from surrogate.nn.errors import ConversionError, OperandError
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.lookup_sums import lookup_sums
 from surrogate.nn.native import NativeTable, NativeWeights, active_kernel
@@ -103,6 +103,12 @@ class TableEngine(Engine):
             self._native_table = NativeTable(self.table, kernel)
         return self._native_table
 
+    def _refuse_other_indices(self, x: Tensor) -> None:
+        """Raise `OperandError` if an index is outside the table: places of table rows would overflow in silence."""
+        low, high = (0, 0) if x.numel() == 0 else (int(end) for end in torch.aminmax(x))
+        if low < 0 or high > len(self.table):
+            raise OperandError(f"activation indices must be in [0, {len(self.table)}], got {low} to {high}")
+
     def _on_gpu(self) -> TritonTable:
         """Return the table for the Triton kernel, made anew where the engine has moved."""
         held = self._triton_table
@@ -131,6 +137,7 @@ class TableEngine(Engine):
             prepared = prepared.indices.long()  # the kernel was switched off in between
         groups, out_channels, lanes = prepared.shape
         refuse_long_sums(lanes, self.largest)
+        self._refuse_other_indices(x)
         n, h, w, c = x.shape
         out_h, out_w = convolution.output_size(h, w)
         dtype = torch.float32 if lanes * self.largest < 1 << 24 else torch.float64
