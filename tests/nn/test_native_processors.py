@@ -1,13 +1,16 @@
 """Table kernels of every processor, also of those that Python does not run on here, as programs of their own.
 
 A small C program (native/run_kernel.c) is linked with the kernels and given random problems: for ARM by a
-cross-compiler and run by an emulator, for this machine under the address and undefined-behaviour sanitisers.
+cross-compiler and run by an emulator, for this machine under the address and undefined-behaviour sanitisers. The whole
+library runs under these too, loaded by Python, where it may touch nothing beyond the tensors that it is given.
 """
 
 import itertools
 import os
 import shutil
 import subprocess
+import sys
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +21,9 @@ import surrogate.nn.native
 SOURCES = Path(surrogate.nn.native.__file__).parent
 DRIVER = Path(__file__).parent / "native" / "run_kernel.c"
 POSITIONS = 256
+HOST_COMPILER = os.environ.get("CC", "cc")
 ARM_COMPILER, ARM_EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
+SANITISERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 FEATURES = {"avx2": 1, "avx512-vbmi": 2, "neon": 4}  # bits of axs_features()
 
 
@@ -85,14 +90,43 @@ def arm(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def sanitised(tmp_path_factory):
+def sanitised_library(tmp_path_factory):
+    """Path of the whole library, made for this machine under sanitisers."""
+    require(HOST_COMPILER)
+    path = tmp_path_factory.mktemp("sanitised") / f"_sums{EXTENSION_SUFFIXES[0]}"
+    shared = ("-shared", "-fPIC", "-fno-trapping-math", "-ffp-contract=off")
+    compile_c(HOST_COMPILER, SOURCES.glob("*.c"), *SANITISERS, *shared, "-o", str(path))
+    return path
+
+
+@pytest.fixture(scope="module")
+def sanitised(sanitised_library):
     """Command that runs the driver for this machine under sanitisers."""
-    compiler = os.environ.get("CC", "cc")
-    require(compiler)
-    program = tmp_path_factory.mktemp("sanitised") / "run_kernel"
-    options = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-o", str(program))
-    compile_c(compiler, [DRIVER, *SOURCES.glob("*.c")], *options)
+    program = sanitised_library.with_name("run_kernel")
+    compile_c(HOST_COMPILER, [DRIVER, sanitised_library], *SANITISERS, "-o", str(program))
     return [str(program)]
+
+
+@pytest.fixture
+def in_sanitised_python(sanitised_library):
+    """Call that runs code in a Python of its own, with the whole library under sanitisers."""
+    runtimes = " ".join(find_runtime(f"lib{name}.so") for name in ("asan", "ubsan"))
+    environment = {**os.environ, "LD_PRELOAD": runtimes, "ASAN_OPTIONS": "detect_leaks=0"}  # Python leaks
+    path = str(sanitised_library.with_name("library.py"))
+
+    def run(code):
+        redirected = f"from surrogate.nn.native import library; library.__file__ = {path!r}; {code}"
+        return subprocess.run([sys.executable, "-c", redirected], capture_output=True, text=True, env=environment)
+
+    return run
+
+
+def find_runtime(name):
+    command = [HOST_COMPILER, f"-print-file-name={name}"]
+    path = Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())
+    if not path.is_absolute():
+        pytest.skip(f"{HOST_COMPILER} has no {name}")
+    return str(path)
 
 
 @pytest.mark.parametrize("kernel", ["neon", "portable"])
@@ -119,3 +153,27 @@ def test_the_driver_refuses_what_it_cannot_run(sanitised):
         done = subprocess.run([*sanitised, *arguments], input=given, capture_output=True)
         assert done.returncode != 0
         assert message in done.stderr
+
+
+@pytest.mark.slow
+def test_the_library_touches_nothing_beyond_its_tensors(in_sanitised_python):
+    """Tests of sums and of whole layers, on convolutions of many shapes, by every kernel of this processor."""
+    files = [str(Path(__file__).with_name(name)) for name in ("test_native.py", "test_compiled_layers.py")]
+    chosen = "test_any_shape and (4u or 6s) or test_layer and unsigned and padded"
+    arguments = [*files, "-k", chosen, "-q", "-p", "no:cacheprovider"]
+    done = in_sanitised_python(f"import sys, pytest; sys.exit(pytest.main({arguments!r}))")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_sanitisers_see_what_is_read_beyond_a_tensor(in_sanitised_python):
+    """The library reads some bytes behind packed activations, which must be there."""
+    done = in_sanitised_python(
+        "import torch; from surrogate.nn.native import sums, NativeTable; "
+        "from surrogate.nn.geometry import Convolution; sums.SLACK = 0; "
+        "table = NativeTable(torch.ones((256, 256), dtype=torch.int64), 'portable'); "
+        "weights = table.prepare(torch.zeros((4, 3, 3, 3), dtype=torch.int64), 1); "
+        "table.sums(torch.zeros((2, 7, 9, 3), dtype=torch.int32), weights, Convolution((3, 3)))"
+    )
+    assert "AddressSanitizer: heap-buffer-overflow" in done.stderr
