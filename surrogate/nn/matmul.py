@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
+from surrogate.nn.compiled_matmul import compiled_matmul
 from surrogate.nn.config import ApproxConfig
 from surrogate.nn.engine import Engine
 from surrogate.nn.errors import ConversionError, names_layer
-from surrogate.nn.geometry import Convolution
 from surrogate.nn.inputs import FLOATS, check_device
+from surrogate.nn.matmul_layout import MatmulLayout
 from surrogate.nn.operation import ApproxOperation
 from surrogate.nn.product_gradient import ProductGradient, QuantisedOperand, product_with_gradient
 from surrogate.nn.quantise import Quantiser
@@ -42,7 +43,8 @@ class ApproxMatmul(ApproxOperation, Matmul):
     ----------
     config : ApproxConfig
         What to simulate. The first operand is the layer's activation (``activation_operand`` says which operand of the
-        multiplier), the second takes the place of the weight, quantised by ``config.weight`` but per tensor.
+        multiplier), the second takes the place of the weight, quantised by ``config.weight`` but per tensor. Backend
+        ``"auto"`` is the table for operands of at most 8 bits, unless a surrogate is given.
 
     Attributes
     ----------
@@ -67,7 +69,7 @@ class ApproxMatmul(ApproxOperation, Matmul):
 
     def attach(self, config: ApproxConfig) -> Self:
         """Give a `Matmul`, whose class has been changed to this one, its approximate parts."""
-        super().attach(config)
+        super().attach(_settled(config))
         self.activation_quantiser = Quantiser(config.activation, config.activation_format)
         self.second_quantiser = Quantiser(replace(config.weight, granularity="tensor"), config.weight_format)
         return self
@@ -112,6 +114,12 @@ class ApproxMatmul(ApproxOperation, Matmul):
         minima = self.config.activation_format.minimum, self.config.weight_format.minimum
         sums = matmul_sums(xq - minima[0], yq - minima[1], engine).to(torch.int64)
         return _without_added_axes(sums, x, y)
+
+
+def _settled(config: ApproxConfig) -> ApproxConfig:
+    """Settle backend "auto": both operands change with each call, so transforming them costs more than lookups."""
+    table = config.surrogate is None and max(config.activation_format.bits, config.weight_format.bits) <= 8
+    return replace(config.resolved(), backend="table") if table and config.backend == "auto" else config
 
 
 def _check_operands(x: Tensor, y: Tensor) -> None:
@@ -168,17 +176,21 @@ def approximate_matmul(
     _check_operands(x, y)
     columns = y[:, None] if y.ndim == 1 else y
     rows = x[None] if x.ndim == 1 else x
+    z = compiled_matmul(rows, columns, x_quantiser, y_quantiser, engine, config)
     if not (torch.is_grad_enabled() and any(_learns(*pair) for pair in ((x, x_quantiser), (y, y_quantiser)))):
-        xq, yq = x_quantiser.integers(rows), y_quantiser.integers(columns)
-        return _without_added_axes(_rescaled(xq, yq, x_quantiser, y_quantiser, engine, config), x, y)
+        if z is None:
+            xq, yq = x_quantiser.integers(rows), y_quantiser.integers(columns)
+            z = _rescaled(xq, yq, x_quantiser, y_quantiser, engine, config)
+        return _without_added_axes(z, x, y)
     (x_hat, xq), (y_hat, yq) = x_quantiser(rows), y_quantiser(columns)
-    z = _rescaled(xq, yq, x_quantiser, y_quantiser, engine, config)
+    if z is None:
+        z = _rescaled(xq, yq, x_quantiser, y_quantiser, engine, config)
     x_index, y_index = xq - config.activation_format.minimum, yq - config.weight_format.minimum
     result: Tensor
     if derivative is None or 0 in (*z.shape, xq.shape[-1]):
         result = _StraightThroughMatmul.apply(x_hat, y_hat, z)  # type: ignore[no-untyped-call]
     else:
-        layout = _MatmulLayout.of(x_hat, y_hat)
+        layout = MatmulLayout.of(x_hat, y_hat)
         result = layout.from_sums(
             product_with_gradient(
                 layout.lanes(x_hat),
@@ -222,57 +234,9 @@ def _sums_of_integers(q: Tensor, axis: int, quantiser: Quantiser) -> Tensor:
     return q.sum(dim=axis, keepdim=True, dtype=None if narrow else torch.float64).double()
 
 
-@dataclass(frozen=True)
-class _MatmulLayout:
-    """Matrices, or batches of them that broadcast, as operands of an engine.
-
-    Each matrix of a batch is a group of one grouped product of single pixels; a single second matrix serves all rows.
-    """
-
-    batch: torch.Size
-    m: int
-    inner: int
-    n: int
-    shape: tuple[int, ...]
-
-    @classmethod
-    def of(cls, x: Tensor, y: Tensor) -> _MatmulLayout:
-        inner, n = y.shape[-2:]
-        if y.ndim == 2:
-            return cls(torch.Size(), x.shape[:-1].numel(), inner, n, (*x.shape[:-1], n))
-        batch = torch.broadcast_shapes(x.shape[:-2], y.shape[:-2])  # type: ignore[no-untyped-call]
-        return cls(batch, x.shape[-2], inner, n, (*batch, x.shape[-2], n))
-
-    @property
-    def groups(self) -> int:
-        return self.batch.numel()
-
-    @property
-    def convolution(self) -> Convolution:
-        return Convolution((1, 1), groups=self.groups)
-
-    def lanes(self, x: Tensor) -> Tensor:
-        """First operand as images of one pixel, ``(m, 1, 1, groups * inner)``."""
-        grouped = x.reshape(1, self.m, self.inner) if self.batch == () else x.expand(*self.batch, self.m, self.inner)
-        return grouped.reshape(self.groups, self.m, self.inner).transpose(0, 1).reshape(self.m, 1, 1, -1)
-
-    def weights(self, y: Tensor) -> Tensor:
-        """Second operand as kernels of one pixel, ``(groups * n, 1, 1, inner)``."""
-        grouped = y.expand(*self.batch, self.inner, self.n).reshape(self.groups, self.inner, self.n)
-        return grouped.transpose(1, 2).reshape(self.groups * self.n, 1, 1, self.inner)
-
-    def from_sums(self, sums: Tensor) -> Tensor:
-        """Engine's sums, ``(m, 1, 1, groups * n)``, in the shape of the product."""
-        return sums.reshape(self.m, self.groups, self.n).transpose(0, 1).reshape(self.shape)
-
-    def to_sums(self, z: Tensor) -> Tensor:
-        """Undo `from_sums`."""
-        return z.reshape(self.groups, self.m, self.n).transpose(0, 1).reshape(self.m, 1, 1, -1)
-
-
 def matmul_sums(x: Tensor, y: Tensor, engine: Engine) -> Tensor:
     """Sum products of operand indices over the inner dimension: matrices, or batches of them that broadcast."""
-    layout = _MatmulLayout.of(x, y)
+    layout = MatmulLayout.of(x, y)
     if 0 in (*layout.shape, layout.inner):
         return x.new_zeros(layout.shape)
     prepared = engine.prepare(layout.weights(y).to(torch.int64), layout.groups)

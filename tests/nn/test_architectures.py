@@ -55,11 +55,6 @@ def converted(name, config=CONFIGS[0], **options):
     return model, x, names
 
 
-def state_of_model(model):
-    """Parameters and buffers of the network itself: neither engines nor quantisers."""
-    return {n: v for n, v in model.state_dict().items() if n.rpartition(".")[2] in ("weight", "bias", "in_proj_weight")}
-
-
 @every_architecture
 def test_every_layer_is_converted_and_restored(name):
     model, x = network(name)
@@ -79,24 +74,22 @@ def test_every_layer_is_converted_and_restored(name):
 
 @every_architecture
 def test_engines_train_alike(name):
-    results = []
+    outputs, gradients = [], []
     for config in CONFIGS:
         model, x, _ = converted(name, config)
         torch.manual_seed(2)  # of dropout
-        optimiser = torch.optim.SGD(model.train().parameters(), 0.05)
-        losses = []
-        for _ in range(2):
-            optimiser.zero_grad()
-            loss = nn.functional.cross_entropy(model(x), torch.arange(len(x)))
-            loss.backward()
-            optimiser.step()
-            losses.append(loss.detach())
-        missing = [n for n, p in model.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()]
-        assert not missing
-        results.append((*losses, model.eval()(x), *state_of_model(model).values()))
-    for one, other in zip(*results, strict=True):
-        assert torch.equal(one, other)
-    assert results[0][0] != results[0][1]
+        y = model.train()(x)
+        loss = nn.functional.cross_entropy(y, torch.arange(len(x)))
+        loss.backward()
+        outputs.append(y)
+        gradients.append({n: p.grad for n, p in model.named_parameters()})
+        torch.optim.SGD(model.parameters(), 0.05).step()
+        torch.manual_seed(2)
+        assert nn.functional.cross_entropy(model(x), torch.arange(len(x))) != loss
+    assert torch.equal(*outputs)  # sums are integers; gradients are summed as each engine likes
+    scale = max(float(g.abs().max()) for g in gradients[0].values())
+    for n, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][n], gradient, rtol=1e-3, atol=1e-5 * scale)
 
 
 @every_architecture

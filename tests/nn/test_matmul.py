@@ -5,6 +5,8 @@ import copy
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from surrogate.nn import (
@@ -16,8 +18,10 @@ from surrogate.nn import (
     calibrate,
     mode,
 )
+from surrogate.nn.compiled_matmul import compiled_matmul
+from surrogate.nn.native import active_kernel, library
 from surrogate.nn.operation import MODES
-from tests.nn.conftest import asymmetric_table, configurations, image
+from tests.nn.conftest import asymmetric_table, configurations, exact_surrogate, image
 
 COMPUTING = [name for name in MODES if name != "calibrate"]
 SHAPES = {
@@ -122,6 +126,45 @@ def test_modes_compute_as_those_of_layers_do():
         assert torch.equal(results[name], results["approximate"])
     different = [results[n] for n in ("float", "quantised", "approximate", "linear", "noise", "relative")]
     assert all(not torch.equal(one, other) for i, one in enumerate(different) for other in different[:i])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    batch=st.lists(st.integers(1, 3), max_size=3),
+    sides=st.tuples(*[st.integers(1, 9)] * 3),
+    single=st.booleans(),
+    label=st.sampled_from(["bam8s_h1v6", "drum8u_k4", "bam8x6u_h1v4", "mitchell8s"]),
+    role=st.sampled_from(["a", "b"]),
+    seed=st.integers(0, 99),
+)
+def test_compiled_code_multiplies_to_the_digit_as_step_by_step(batch, sides, single, label, role, seed):
+    m, inner, n = sides
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(*batch, m, inner, generator=generator)
+    y = torch.randn(*(() if single else batch), inner, n, generator=generator).mT.contiguous().mT
+    product = calibrated(ApproxConfig(multiplier=label, activation_operand=role), x / 2, y / 2)  # some are clamped
+    assert product.config.backend == "table"
+    arguments = (*product.activations.values(), product.engine, product.config)
+    compiled = compiled_matmul(x, y, *arguments)
+    if compiled is None:
+        assert active_kernel() == "torch"
+        return
+    expected = product.double()(x.double(), y.double())  # float64 is not compiled
+    torch.testing.assert_close(compiled.double(), expected, rtol=1e-6, atol=0)
+    x_hat = x.requires_grad_()
+    assert torch.equal(product(x_hat, y), compiled)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(library.VARIABLE, "torch")
+        assert compiled_matmul(x, y, *arguments) is None
+        assert torch.equal(product(x, y), compiled)
+
+
+def test_backend_auto_is_the_table_where_operands_are_narrow_and_no_surrogate_is_given():
+    multiplier = asymmetric_table("7u", "6u")
+    assert ApproxMatmul(ApproxConfig(multiplier=multiplier)).config.backend == "table"
+    given_ = ApproxConfig(multiplier=multiplier, surrogate=exact_surrogate(multiplier))
+    assert ApproxMatmul(given_).config.backend == "surrogate"
+    assert ApproxMatmul(ApproxConfig(multiplier="bam12s_h2v6")).config.backend == "surrogate"
 
 
 @pytest.mark.parametrize("case", SHAPES)
