@@ -119,7 +119,7 @@ class ApproxConvolution(ApproxLayer):
         layout = _CHANNELS_LAST.get(like.ndim, torch.contiguous_format)
         if not like.is_contiguous(memory_format=layout) or like.is_contiguous():
             layout = torch.contiguous_format
-        return self.layout().from_sums(y, len(like), like.shape[2:]).contiguous(memory_format=layout)
+        return self.layout().from_sums(y, like.shape[0], like.shape[2:]).contiguous(memory_format=layout)
 
     def differentiable(self, x_hat: Tensor, w_hat: Tensor, y: Tensor) -> Tensor:
         """Return ``y`` with the gradient of the accurate convolution."""

@@ -286,7 +286,8 @@ class ApproxLayer(ApproxOperation):
     def _transformed(self, weight: Tensor) -> _Weights:
         engine = self.running
         kernel = self.kernel(weight)
-        self.weight_quantiser.observe(kernel)
+        if not torch.compiler.is_exporting():  # exported graphs hold the scales that they were made with
+            self.weight_quantiser.observe(kernel)
         codes = self.weight_quantiser.integers(kernel.float() if kernel.dtype != torch.float64 else kernel)
         sums = codes.double().flatten(1).sum(dim=1)
         scale = self.weight_quantiser.scale.detach().clone()

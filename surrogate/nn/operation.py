@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from surrogate.nn.gradients import product_gradient
 from surrogate.nn.product_gradient import ProductGradient
 from surrogate.nn.quantise import Quantiser
 from surrogate.nn.simulate import SIMULATIONS, simulation_engine
+from surrogate.nn.standard_sums import standard_engine
 
 MODES = ("approximate", "calibrate", "float", *SIMULATIONS)
 _MULTIPLYING = ("approximate", "exact", "surrogate", "table")
@@ -100,6 +101,10 @@ class ApproxOperation(nn.Module, ABC):
     @property
     def running(self) -> Engine:
         """The engine of the mode."""
+        if torch.compiler.is_exporting():
+            if self.mode != "approximate":
+                raise ConversionError(f"mode {self.mode!r} cannot be exported; set 'approximate' or 'float' first")
+            return cast(Engine, standard_engine(self.engine, self.config.surrogate))
         if self.mode not in SIMULATIONS:
             return self.engine
         return self._simulators[self.mode].to(self.fingerprint.device)

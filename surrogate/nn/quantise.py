@@ -270,7 +270,7 @@ class Quantiser(FixedPrecision):
     def integers(self, x: Tensor) -> Tensor:
         """Return only the integers ``q`` of `forward`, without a gradient."""
         scale, zero_point = self._parameters_for(x)
-        if self.config.learned_step:
+        if self.config.learned_step and not torch.compiler.is_exporting():
             scale = positive_steps(scale)
         return _rounded(x, scale, zero_point).clamp_(self.low, self.high)
 
