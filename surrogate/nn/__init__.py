@@ -23,6 +23,7 @@ from surrogate.nn.convert import approximate_, approximate_layers, restore_
 from surrogate.nn.costs import measure_costs
 from surrogate.nn.distributions import from_model
 from surrogate.nn.errors import ConversionError, NotCalibratedError, QuantisationError
+from surrogate.nn.export import export_model, export_onnx
 from surrogate.nn.layer import ApproxLayer
 from surrogate.nn.linear import ApproxLinear
 from surrogate.nn.matmul import ApproxMatmul, Matmul, approximate_matmul
@@ -54,6 +55,8 @@ __all__ = [
     "approximate_matmul",
     "calibrate",
     "discover_per_layer",
+    "export_model",
+    "export_onnx",
     "fold_batch_norm_",
     "from_model",
     "measure_costs",

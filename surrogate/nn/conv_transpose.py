@@ -72,7 +72,7 @@ class ApproxTransposedConvolution(ApproxConvolution):
         datatypes = {part.dtype for _, part in parts}
         dtype = datatypes.pop() if len(datatypes) == 1 else torch.float64  # which holds all that engines return
         out_size = self.layout().output_size(size)
-        total = torch.zeros((len(codes), *out_size, self.out_channels), dtype=dtype, device=codes.device)
+        total = torch.zeros((codes.shape[0], *out_size, self.out_channels), dtype=dtype, device=codes.device)
         for phase, part in parts:
             outputs = total[(slice(None), *phase.outputs)]
             outputs.copy_(part.reshape(outputs.shape))

@@ -56,11 +56,13 @@ class Convolution:
         if torch.compiler.is_exporting():  # standard operators know no strides
             (down, right), (row, column) = self.stride, self.dilation
             parts = [
-                x[:, i * row : i * row + (out_h - 1) * down + 1 : down, j * column :][:, :, : (out_w - 1) * right + 1 : right]
+                x[:, i * row : i * row + (out_h - 1) * down + 1 : down, j * column :][
+                    :, :, : (out_w - 1) * right + 1 : right
+                ]
                 for i in range(self.kernel[0])
                 for j in range(self.kernel[1])
             ]
-            return torch.stack(parts, dim=3).unflatten(3, self.kernel)
+            return torch.stack(parts, dim=3).reshape(n, out_h, out_w, *self.kernel, c)
         sn, sh, sw, sc = x.stride()
         return x.as_strided(
             (n, out_h, out_w, *self.kernel, c),

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
+from torch.nn import functional
 
 from surrogate.nn.geometry import Convolution
 
@@ -103,6 +105,9 @@ class LaneLayout:
 
     def _with_zeros(self, lanes: Tensor, zero: Tensor) -> Tensor:
         """Copy channels-last lanes to their places among the added ones."""
+        if torch.compiler.is_exporting() and all(step == 1 for step in self.spread):
+            sides = [width for pair in zip(self.after, self.before, strict=True) for width in pair][::-1]
+            return functional.pad(lanes.to(zero.dtype) - zero, [0, 0, *sides]) + zero  # one standard operator
         size = lanes.shape[1:-1]
         padded = lanes.new_empty((lanes.shape[0], *self.padded_size(size), lanes.shape[-1]), dtype=zero.dtype)
         if any(step > 1 for step in self.spread):

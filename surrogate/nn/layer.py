@@ -26,6 +26,7 @@ from surrogate.nn.geometry import Convolution
 from surrogate.nn.inputs import check_device, check_weight
 from surrogate.nn.native.quantised import AffineIntegers
 from surrogate.nn.operation import ApproxOperation
+from surrogate.nn.precision import no_autocast
 from surrogate.nn.product_gradient import QuantisedOperand, product_with_gradient
 from surrogate.nn.quantise import Quantiser
 
@@ -143,7 +144,7 @@ class ApproxLayer(ApproxOperation):
         if self.training:
             self.activation_quantiser.observe(x, "average")
         wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
-        with torch.autocast(x.device.type, enabled=False):
+        with no_autocast(x.device):
             compiled = self._compiled(wide)
             if compiled is not None:
                 return compiled.to(x.dtype)
@@ -322,7 +323,7 @@ class ApproxLayer(ApproxOperation):
                 valid.permute(0, 3, 1, 2), w, None, convolution.stride, 0, convolution.dilation, groups
             ).permute(0, 2, 3, 1)
             if len(valid) > 1:  # several images of one input
-                weight_sums = weight_sums.repeat(len(codes), 1, 1, 1)
+                weight_sums = weight_sums.repeat(codes.shape[0], 1, 1, 1)
         correction = -zx * weight_sums
         if self.weight_quantiser.centred:
             return correction

@@ -15,6 +15,7 @@ from surrogate.nn.errors import ConversionError, names_layer
 from surrogate.nn.inputs import FLOATS, check_device
 from surrogate.nn.matmul_layout import MatmulLayout
 from surrogate.nn.operation import ApproxOperation
+from surrogate.nn.precision import no_autocast
 from surrogate.nn.product_gradient import ProductGradient, QuantisedOperand, product_with_gradient
 from surrogate.nn.quantise import Quantiser
 
@@ -93,7 +94,7 @@ class ApproxMatmul(ApproxOperation, Matmul):
             return super().forward(x, y)
         quantisers = (self.activation_quantiser, self.second_quantiser)
         wide = torch.float64 if x.dtype == torch.float64 else torch.float32
-        with torch.autocast(x.device.type, enabled=False):
+        with no_autocast(x.device):
             z = approximate_matmul(x.to(wide), y.to(wide), *quantisers, self.running, self.config, self.derivative)
         return z.to(x.dtype)
 

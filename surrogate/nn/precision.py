@@ -8,12 +8,17 @@ GPUs it is told by default that parts of long float16 and bfloat16 sums may be r
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
 
 _REDUCTIONS = ("allow_fp16_reduced_precision_reduction", "allow_bf16_reduced_precision_reduction")
+
+
+def no_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """Leave autocast within the block; exported graphs are made without it, and cannot hold such a block."""
+    return nullcontext() if torch.compiler.is_exporting() else torch.autocast(device.type, enabled=False)
 
 
 @contextmanager
