@@ -14,6 +14,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from benchmarks.experiments import Experiment
 from surrogate.nn import ApproxConv2d, ApproxLinear, Quantiser
+from surrogate.nn.compiled import CompiledLayer
 from surrogate.nn.surrogate_engine import SurrogateEngine
 from surrogate.nn.table_engine import TableEngine
 
@@ -24,6 +25,8 @@ STAGES: tuple[tuple[type, str], ...] = (
     (ApproxConv2d, "arrange"),
     (ApproxConv2d, "from_sums"),
     (ApproxLinear, "arrange"),
+    (CompiledLayer, "pack"),
+    (CompiledLayer, "output"),
     *((engine, name) for engine in (TableEngine, SurrogateEngine) for name in ("prepare", "sums")),
 )
 """Methods that are marked; time in them that no operation of torch accounts for (compiled kernels) is theirs."""
@@ -33,27 +36,30 @@ _SHOWN = 15
 
 
 def breakdown(key: str, experiment: Experiment) -> Table:
-    """Profile the whole operation on one thread: shares of its time, by operation and stage, largest first."""
+    """Profile the whole operation and its baseline on one thread: times by operation and stage, largest first."""
     before = torch.get_num_threads()
-    run = experiment.subjects["whole"].run
-    run()
     try:
         torch.set_num_threads(1)
-        with _marked(), profile(activities=[ProfilerActivity.CPU]) as found:
-            for _ in range(_ROUNDS):
-                run()
+        ours, accurate = (_times(run) for run in (experiment.subjects["whole"].run, experiment.baseline))
     finally:
         torch.set_num_threads(before)
-    averages = found.key_averages()
-    total = sum(event.self_cpu_time_total for event in averages)
-    table = Table(title=f"{key}: {total / 1000 / _ROUNDS:.2f} ms")
-    for name in ("operation or stage", "calls", "share", "ms"):
+    totals = [sum(found.values()) for found in (ours, accurate)]
+    table = Table(title=f"{key}: {totals[0]:.2f} ms, float {totals[1]:.2f} ms")
+    for name in ("operation or stage", "share", "ms", "float, ms"):
         table.add_column(name, justify="left" if name.startswith("operation") else "right")
-    for event in sorted(averages, key=lambda event: -event.self_cpu_time_total)[:_SHOWN]:
-        spent = event.self_cpu_time_total
-        calls = f"{event.count / _ROUNDS:g}"
-        table.add_row(event.key, calls, f"{spent / total:.0%}", f"{spent / 1000 / _ROUNDS:.3f}")
+    for name in sorted(ours, key=lambda name: -ours[name])[:_SHOWN]:
+        spent = f"{accurate[name]:.3f}" if name in accurate else ""
+        table.add_row(name, f"{ours[name] / totals[0]:.0%}", f"{ours[name]:.3f}", spent)
     return table
+
+
+def _times(run: Callable[[], object]) -> dict[str, float]:
+    """Milliseconds of a run by operation and stage, without those inside it."""
+    run()
+    with _marked(), profile(activities=[ProfilerActivity.CPU]) as found:
+        for _ in range(_ROUNDS):
+            run()
+    return {event.key: event.self_cpu_time_total / 1000 / _ROUNDS for event in found.key_averages()}
 
 
 @contextmanager
