@@ -61,7 +61,7 @@ def approximate_(
 
     Layers that multiply in other ways (recurrent and bilinear ones) are selected by default, and so refused, unless a
     pattern maps them to None. `torch.nn.TransformerEncoderLayer` bypasses its layers' forward in evaluation mode, which
-    is switched off where one of them is made approximate: pass it, or a model that holds it, not only its layers.
+    is switched off where one of them is made approximate; see `surrogate.nn.fast_path`.
     """
     split_attention_(model)
     try:

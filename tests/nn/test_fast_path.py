@@ -1,6 +1,7 @@
 """torch's transformers: their fused kernels never bypass an approximate layer."""
 
 import copy
+import pickle
 
 import pytest
 import torch
@@ -66,6 +67,28 @@ def test_restored_transformers_are_fast_again():
             fast = untouched(X, src_key_padding_mask=PADDING)
             assert torch.equal(one(X, src_key_padding_mask=PADDING), fast)
             assert not fast[PADDING].any()  # nested tensors leave no trace of padding
+
+
+@pytest.mark.parametrize("name", ["linear1", "self_attn"])
+def test_what_is_made_approximate_by_itself_is_run(name):
+    model = encoder()
+    layer = model.layers[1]
+    part = layer.get_submodule(name)
+    approximate_(part, CONFIG)
+    approximate_(part, CONFIG)
+    assert len(part._forward_pre_hooks) == 1
+    calibrate(model, [X])
+    slow = model(X)
+    with torch.no_grad():
+        with mode(model, "float"):
+            error = (slow - model(X)).abs().mean()
+        assert error > 0
+        for one in (model, pickle.loads(pickle.dumps(model))):  # noqa: S301  # our own bytes
+            assert (one(X) - slow).abs().mean() < 0.02 * error
+    restore_(model)  # as part of the whole
+    assert not part._forward_pre_hooks
+    with torch.no_grad():
+        assert torch.equal(model(X), encoder()(X))
 
 
 def test_an_encoder_made_of_copies_of_an_approximate_layer():
