@@ -35,6 +35,8 @@ from surrogate.nn.simulate_products import accurate_product
 from tests.nn.conftest import asymmetric_table, exact_surrogate, image
 from tests.nn.gradient_oracle import Operand, gradients, layer_lanes, matmul_lanes
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 FORMATS = [("5u", "4u"), ("4s", "5u"), ("5s", "4s")]
 WINDOWS = 2
 LAYERS = {
