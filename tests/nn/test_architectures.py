@@ -103,14 +103,15 @@ def test_quantised_mode_is_the_exact_multiplier(name):
         assert not torch.equal(model(x), approximate)
 
 
+@pytest.mark.parametrize("config", CONFIGS, ids=["table", "surrogate"])
 @every_architecture
-def test_states_are_saved_and_loaded(name, tmp_path):
-    model, x, _ = converted(name)
+def test_states_are_saved_and_loaded(name, config, tmp_path):
+    model, x, _ = converted(name, config)
     model.train()(x)  # ranges and statistics move on
     y = model.eval()(x)
     torch.save(model.state_dict(), tmp_path / "state.pt")
     other, _ = network(name)
-    approximate_(other, CONFIGS[0], products=True)
+    approximate_(other, config, products=True)
     other.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
     assert torch.equal(other.eval()(x), y)
     assert torch.equal(copy.deepcopy(model)(x), y)

@@ -299,6 +299,14 @@ class Subclass(nn.MultiheadAttention):
     """One that may do anything."""
 
 
+def test_products_are_made_where_the_attention_is():
+    """On device meta, which is always there."""
+    attention = torch_attention(batch_first=True).to("meta")
+    assert approximate_(attention, CONFIG, lambda _, name: name in ("scores", "context")) == ("scores", "context")
+    for product in (attention.scores, attention.context):
+        assert {buffer.device.type for buffer in product.buffers()} == {"meta"}
+
+
 def test_subclasses_are_refused():
     model = nn.Sequential(Subclass(4, 2))
     with pytest.raises(ConversionError, match=r"'0.out_proj' is the output projection of '0', a Subclass"):
