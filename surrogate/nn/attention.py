@@ -120,6 +120,12 @@ class ApproxMultiheadAttention(nn.MultiheadAttention):
     (torch.Size([3, 5, 8]), torch.Size([3, 5, 5]))
     """
 
+    q_proj: Projection
+    k_proj: Projection
+    v_proj: Projection
+    scores: Matmul
+    context: Matmul
+
     def __init__(self, *args: Any, config: ApproxConfig, products: bool = False, **options: Any) -> None:
         super().__init__(*args, **options)
         self.split_()
@@ -170,9 +176,8 @@ class ApproxMultiheadAttention(nn.MultiheadAttention):
         elif not self.batch_first:
             inputs = [x.transpose(0, 1) for x in inputs]
         self._check(inputs, is_causal and attn_mask is None)
-        q, k, v = (
-            cast(Tensor, self.get_submodule(name)(x)) for name, x in zip(PROJECTIONS, inputs, strict=True)
-        )  # (batch, length, embed_dim)
+        projections = (self.q_proj, self.k_proj, self.v_proj)
+        q, k, v = (part(x) for part, x in zip(projections, inputs, strict=True))  # (batch, length, embed_dim)
         if self.bias_k is not None and self.bias_v is not None:
             k, v = (torch.cat([x, b.expand(len(x), 1, -1)], dim=1) for x, b in ((k, self.bias_k), (v, self.bias_v)))
         q, k, v = (x.reshape(*x.shape[:2], self.num_heads, -1).transpose(1, 2) for x in (q, k, v))
@@ -192,17 +197,17 @@ class ApproxMultiheadAttention(nn.MultiheadAttention):
     ) -> tuple[Tensor, Tensor | None]:
         """Context of each head ``(batch, heads, length, head_dim)``, and weights if they are needed."""
         dropout = self.dropout if self.training else 0.0
-        scores, context = self.get_submodule("scores"), self.get_submodule("context")
-        if not need_weights and type(scores) is type(context) is Matmul:
+        if not need_weights and type(self.scores) is type(self.context) is Matmul:
             return functional.scaled_dot_product_attention(q, k, v, mask, dropout), None
-        similarity: Tensor = scores(q * self.head_dim**-0.5, k.mT)
+        similarity: Tensor = self.scores(q * self.head_dim**-0.5, k.mT)
         if mask is None:
             weights = similarity.softmax(dim=-1)
         else:
             nothing = (mask == -torch.inf).all(dim=-1, keepdim=True)
             weights = (similarity + mask.masked_fill(nothing, 0.0)).softmax(dim=-1).masked_fill(nothing, 0.0)
-        weights = functional.dropout(weights, dropout)
-        return context(weights, v), weights if need_weights else None
+        if dropout > 0:
+            weights = functional.dropout(weights, dropout)
+        return self.context(weights, v), weights if need_weights else None
 
     def _check(self, inputs: list[Tensor], unmasked_hint: bool) -> None:
         """Check inputs ``(batch, length, features)``; the projections check the features."""

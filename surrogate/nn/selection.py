@@ -57,8 +57,10 @@ def chosen_layers(
     if isinstance(config, Mapping):
         unused = [p for p in config if p not in used and p != "_default"]
         if unused:
+            skipped = not products and filter_fn is None and any(isinstance(layer, Matmul) for _, layer in candidates)
             raise ConversionError(
                 f"the pattern {unused[0]!r} decides for no selected layer; layers: {listed(n for n, _ in candidates)}"
+                f"{'; products of two activations are selected with products=True' if skipped else ''}"
             )
     if not chosen:
         raise ConversionError(

@@ -285,6 +285,9 @@ def test_patterns_decide_for_parts_and_for_the_whole():
     assert type(only["first"]) is nn.MultiheadAttention
     with pytest.raises(ConversionError, match=r"'third' decides for no selected layer; layers: 'first.q_proj', "):
         approximate_(model(), {"third": CONFIG})
+    with pytest.raises(ConversionError, match=r"'\*.scores' decides for no selected layer; .*; products of two activ"):
+        approximate_(model(), {"*.scores": CONFIG})
+    assert approximate_(model(), {"*.scores": CONFIG}, products=True) == ("first.scores", "second.scores")
 
 
 def test_a_failure_leaves_attention_as_it_was():
