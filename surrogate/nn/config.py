@@ -48,7 +48,7 @@ class ApproxConfig:
     skip_inserted : bool
         Of transposed convolutions. True (default): the hardware scatters inputs over outputs and multiplies no zeros.
         False: it inserts zeros between and around the inputs, and multiplies these quantised zeros.
-    arithmetic : {"auto", "int8", "float32", "float64"}
+    arithmetic : {"auto", "int8", "bfloat16", "float16", "float32", "float64"}
         Datatype of a surrogate's products; see `SurrogateEngine`.
     gradient : {"straight_through", "difference", "factored"}
         Derivative of the product in the backward pass: that of the accurate product (default), differences of the

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from surrogate.nn import cuda_products
+from surrogate.nn.bfloat16_products import bfloat16_product
 from surrogate.nn.engine import lookup_rows
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.operators import opaque, probed
@@ -86,7 +87,7 @@ def _empty_product(x: Tensor, w: Tensor) -> Tensor:
 def float_product(x: Tensor, w: Tensor) -> Tensor:
     """Multiply batches of matrices in full precision; 16-bit floats into float32."""
     if x.dtype != _summed_in(x.dtype):
-        return cuda_products.half_product(x, w)
+        return bfloat16_product(x, w) if x.device.type == "cpu" else cuda_products.half_product(x, w)
     with full_precision(x.device):
         return torch.bmm(x, w) if len(x) > 1 else torch.mm(x[0], w[0])[None]
 

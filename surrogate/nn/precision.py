@@ -22,17 +22,26 @@ def no_autocast(device: torch.device) -> AbstractContextManager[object]:
 
 
 @contextmanager
-def full_precision(device: torch.device) -> Iterator[None]:
+def full_precision(device: torch.device, processor: str = "ieee") -> Iterator[None]:
     """Compute float32 products as IEEE float32 within the block, whatever is set outside; no autocast.
 
     On a GPU sums of float16 and bfloat16 products, too, are float32 numbers throughout.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where products are computed.
+    processor : {"ieee", "bf16"}
+        How processors multiply float32 matrices: as such, or, for factors that have at most 8 significant bits, in
+        bfloat16 with float32 sums.
     """
     backends: Any = torch.backends  # not all of it is declared
     with ExitStack() as stack:
         if torch.amp.is_autocast_available(device.type):
             stack.enter_context(torch.autocast(device.type, enabled=False))
         stack.enter_context(backends.nnpack.flags(enabled=False))  # its convolutions may be Winograd transforms
-        for owner in (backends.mkldnn.matmul, backends.mkldnn.conv, backends.cudnn.conv):
+        _set(stack, backends.mkldnn.matmul, "fp32_precision", backends.mkldnn.matmul.fp32_precision, processor)
+        for owner in (backends.mkldnn.conv, backends.cudnn.conv):
             _set(stack, owner, "fp32_precision", owner.fp32_precision, "ieee")
         if device.type == "cuda":
             matmul = backends.cuda.matmul

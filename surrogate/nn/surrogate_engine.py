@@ -9,40 +9,37 @@ that no datatype holds are refused.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from surrogate.arithmetic import ARITHMETICS
 from surrogate.digits import DigitProducts, digit_products
 from surrogate.errors import ExactnessError
 from surrogate.factors import Factors
 from surrogate.model import Surrogate
-from surrogate.nn import additive, float_products, int8_products
+from surrogate.nn import additive, float_digits, float_products, int8_products
 from surrogate.nn.additive import AdditiveWeights
-from surrogate.nn.datatypes import Datatype, fastest
+from surrogate.nn.datatypes import Sums, datatypes_of, fastest
 from surrogate.nn.engine import Engine
 from surrogate.nn.errors import ConversionError
+from surrogate.nn.float_digits import DigitWeights
 from surrogate.nn.float_products import FloatWeights
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.int8_factors import Int8Factors
 from surrogate.nn.int8_products import Int8Weights
 from surrogate.scaled_factors import ScaledFactors
 
-ARITHMETIC_CHOICES = ("auto", "int8", "float32", "float64")
-
-_UNLIMITED = 1 << 62
-_MOST_GROUPS = 4  # each group is an int8 product of its own; beyond this one grouped float32 convolution is faster
+ARITHMETIC_CHOICES = ("auto", "int8", "bfloat16", "float16", "float32", "float64")
 
 
 @dataclass(frozen=True)
 class SurrogateWeights:
     """Transformed weights: of the products, and of the terms with a constant factor (None where there are none)."""
 
-    products: Int8Weights | FloatWeights
+    products: Int8Weights | DigitWeights | FloatWeights
     additive: AdditiveWeights | None
 
 
@@ -55,11 +52,12 @@ class SurrogateEngine(Engine):
         Certified.
     activation_operand : {"a", "b"}
         Which operand of the multiplier the activation is.
-    arithmetic : {"auto", "int8", "float32", "float64"}
+    arithmetic : {"auto", "int8", "bfloat16", "float16", "float32", "float64"}
         Datatype of the products. ``"auto"`` takes the fastest that is exact. ``"int8"`` splits factors beyond int8
         into digits. Of a surrogate with float coefficients and integer functions, int8 products are exact integers,
         and only their weighted sum is rounded, in float64; float32 rounds factors, products and sums. Only float32 and
-        float64 take functions that are not integer.
+        float64 take functions that are not integer. ``"bfloat16"`` and ``"float16"`` need integer factors of at most 8
+        and 11 significant bits, and sum in float32; float16 is for GPUs.
 
     Raises
     ------
@@ -83,6 +81,8 @@ class SurrogateEngine(Engine):
         factors = surrogate.factors()
         if factors.n_products == 0:
             factors = factors.as_products()
+        if factors.n_products == 0:  # a multiplier that is always zero
+            factors = Factors(*(np.zeros((f.size, 1), dtype=np.int64) for f in (surrogate.a, surrogate.b)))
         left, right = torch.from_numpy(factors.left.copy()), torch.from_numpy(factors.right.copy())
         of_x, of_w = (
             None if part is None else torch.from_numpy(part) for part in (factors.additive_a, factors.additive_b)
@@ -101,34 +101,10 @@ class SurrogateEngine(Engine):
             None if scaled is None else digit_products(scaled.swapped() if activation_operand == "b" else scaled)
         )
         self._int8_factors: tuple[Int8Factors, ...] | None = None
-        self._datatypes = self._usable_datatypes(factors)
+        int8 = () if self._digits is None else self._int8(torch.device("cpu"))
+        self._datatypes = datatypes_of(factors, self._digits, int8)
         if arithmetic != "auto" and arithmetic not in self._datatypes:
             raise ExactnessError(f"{arithmetic} cannot hold the factors; use arithmetic='auto'")
-
-    def _usable_datatypes(self, factors: Factors) -> dict[str, Datatype]:
-        """Describe the datatypes that hold the factors; of float factors, those of float sums are not limited."""
-        found = {}
-        if self._digits is not None:
-            parts = self._int8(torch.device("cpu"))
-            largest = max((each.lane_bound for each in parts), default=1)
-            in_all = max(1, math.ceil(sum(abs(each.weight) * each.lane_bound for each in parts)))
-            found["int8"] = Datatype(
-                "int8",
-                sum(each.terms for each in parts),
-                len(parts),
-                ((1 << 31) - 1) // max(1, largest),
-                ((1 << 53) - 1) // in_all if self.integer else _UNLIMITED,
-            )
-        columns = factors.n_products
-        if not self.integer:
-            return found | {name: Datatype(name, columns, 1, _UNLIMITED, _UNLIMITED) for name in ("float32", "float64")}
-        in_all = ((1 << 53) - 1) // (int(factors.product_bound()) + 1)
-        summed = int(Factors(factors.left, factors.right).product_bound()) + 1
-        float32 = ARITHMETICS["float32"]
-        if float32.holds(factors.left) and float32.holds(factors.right):
-            found["float32"] = Datatype("float32", columns, 1, ((1 << 24) - 1) // summed, in_all)
-        found["float64"] = Datatype("float64", columns, 1, in_all, in_all)
-        return found
 
     @property
     def exact(self) -> bool:
@@ -140,7 +116,8 @@ class SurrogateEngine(Engine):
 
         Returns
         -------
-        arithmetic : {"int8", "float32", "float64"}
+        arithmetic : {"int8", "bfloat16", "float16", "float32", "digits", "float64"}
+            ``"digits"``: digits, multiplied in float32.
         channels : int
             How many channels one product may take; the rest follows in further products, added in float64.
 
@@ -150,17 +127,8 @@ class SurrogateEngine(Engine):
             If no permitted arithmetic holds the sums.
         """
         forced = self.arithmetic != "auto"
-        names = [self.arithmetic] if forced else list(self._datatypes)
-        if "int8" in names and not self._int8_works(device):
-            if forced:
-                raise ExactnessError(f"int8 products are not exact on {device}; use arithmetic='auto'")
-            names.remove("int8")
-        if "int8" in names and not forced and groups > _MOST_GROUPS:
-            names.remove("int8")
-        return fastest([self._datatypes[name] for name in names], channels, pixels, forced)
-
-    def _int8_works(self, device: torch.device) -> bool:
-        return int8_products.int8_products_are_exact(str(device))
+        datatypes = [self._datatypes[self.arithmetic]] if forced else list(self._datatypes.values())
+        return fastest(datatypes, Sums(channels, pixels, groups, device), forced)
 
     def _int8(self, device: torch.device) -> tuple[Int8Factors, ...]:
         """Factors shifted into int8, made again where the device changed."""
@@ -173,9 +141,11 @@ class SurrogateEngine(Engine):
     def prepare(self, w: Tensor, groups: int) -> SurrogateWeights:
         """Transform the weights; see `Engine.prepare`."""
         arithmetic, channels = self.choose(w.shape[3], w.shape[1] * w.shape[2], groups, w.device)
-        products: Int8Weights | FloatWeights
+        products: Int8Weights | DigitWeights | FloatWeights
         if arithmetic == "int8":
             products = int8_products.prepare(self._int8(w.device), w, groups, channels)
+        elif arithmetic == "digits":
+            products = float_digits.prepare(cast(tuple[DigitProducts, ...], self._digits), w, groups, channels)
         else:
             products = float_products.prepare(self.right, w, groups, getattr(torch, arithmetic), channels)
         if self.additive_activation is None and self.additive_weight is None:
@@ -186,6 +156,8 @@ class SurrogateEngine(Engine):
         """See `Engine.sums`."""
         if isinstance(prepared.products, Int8Weights):
             total = int8_products.sums(self._int8(x.device), x, prepared.products, convolution)
+        elif isinstance(prepared.products, DigitWeights):
+            total = float_digits.sums(x, prepared.products, convolution)
         else:
             total = float_products.sums(self.left, x, prepared.products, convolution)
         if prepared.additive is None:

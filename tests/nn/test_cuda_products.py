@@ -65,6 +65,7 @@ def matrix_unit(monkeypatch):
 
     for name, dimensions in (("mm", 2), ("bmm", 3)):
         monkeypatch.setattr(torch, name, stand_in(name, dimensions))
+    monkeypatch.setattr(float_products, "bfloat16_product", cuda_products.half_product)
     original = full_precision
     for module in (cuda_products, float_products):
         monkeypatch.setattr(module, "full_precision", lambda device: original(torch.device("cuda")))

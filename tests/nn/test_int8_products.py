@@ -1,7 +1,5 @@
 """Sums of wide integer factors in int8, digit by digit, against NumPy integers over the planted factors."""
 
-import itertools
-
 import numpy as np
 import pytest
 import torch
@@ -14,62 +12,11 @@ from multipliers import CallableMultiplier, OperandFormat
 from surrogate import ExactnessError
 from surrogate.basis import Table
 from surrogate.model import MultiplierReference, Provenance, Surrogate, Term
-from surrogate.nn import int8_products
 from surrogate.nn.geometry import POINTWISE, Convolution
 from surrogate.nn.surrogate_engine import SurrogateEngine
+from tests.nn.engine_oracle import check, expected_sums, operands, planted
 
 CPU = torch.device("cpu")
-
-
-def planted(a, b, rank, largest_a, largest_b, seed=0, coefficients=None):
-    """Asymmetric random factors, not 0 for operands of 0; the model, and the factors as matrices of integers."""
-    generator = np.random.default_rng(seed)
-    a, b = OperandFormat.parse(a), OperandFormat.parse(b)
-    left = generator.integers(-largest_a, largest_a + 1, size=(a.size, rank))
-    right = generator.integers(-largest_b, largest_b + 1, size=(b.size, rank))
-    left[0], right[-1] = largest_a, -largest_b
-    left[-a.minimum], right[-b.minimum] = largest_a // 2 + 1, largest_b // 3 + 1
-    scale = np.ones(rank, dtype=np.int64) if coefficients is None else np.array(coefficients)
-
-    def product(x, y):
-        values = (left[x - a.minimum] * right[y - b.minimum] * scale).sum(axis=-1)
-        return np.rint(values).astype(np.int64)
-
-    multiplier = CallableMultiplier(product, a, b, name="planted")
-    terms = [Term(c, Table(a, g), Table(b, h)) for c, g, h in zip(scale.tolist(), left.T, right.T, strict=True)]
-    model = Surrogate(terms, MultiplierReference.of(multiplier), Provenance("planted"))
-    return surrogate.certify(model, multiplier, sample=1000), left, right
-
-
-def expected_sums(left, right, x, w, convolution):
-    """Sums of the factors' products, exact, lane by lane; one past the end of ``x`` is skipped."""
-    left = np.vstack([left, np.zeros_like(left[:1])])
-    x, w = x.numpy(), w.numpy()
-    n, height, width, _ = x.shape
-    out, kernel_h, kernel_w, per_group = w.shape
-    out_h, out_w = convolution.output_size(height, width)
-    result = np.zeros((n, out_h, out_w, out), dtype=np.int64)
-    for c, i, j in itertools.product(range(out), range(out_h), range(out_w)):
-        first = c // (out // convolution.groups) * per_group
-        for p, q in itertools.product(range(kernel_h), range(kernel_w)):
-            row = i * convolution.stride[0] + p * convolution.dilation[0]
-            column = j * convolution.stride[1] + q * convolution.dilation[1]
-            lanes = left[x[:, row, column, first : first + per_group]]
-            result[:, i, j, c] += (lanes * right[w[c, p, q]]).sum(axis=(1, 2))
-    return result
-
-
-def check(engine, left, right, x, w, convolution):
-    sums = engine.sums(x, engine.prepare(w, convolution.groups), convolution)
-    assert sums.dtype in (torch.int32, torch.float64)
-    actual = sums.numpy().astype(np.int64)
-    np.testing.assert_array_equal(actual, expected_sums(left, right, x, w, convolution))
-
-
-def operands(left, right, x_shape, w_shape, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.randint(0, len(left) + 1, x_shape, generator=generator, dtype=torch.int32)
-    return x, torch.randint(0, len(right), w_shape, generator=generator)
 
 
 @settings(deadline=None, max_examples=60)
@@ -152,17 +99,6 @@ def test_longer_sums_than_float64_holds_are_refused():
         engine.choose(lanes + 1, 1, 1, CPU)
 
 
-def test_without_int8_products_wide_factors_go_to_floats(monkeypatch):
-    monkeypatch.setattr(int8_products, "int8_products_are_exact", lambda device: False)
-    model, left, right = planted("8s", "8s", 2, 1000, 1000)
-    engine = SurrogateEngine(model)
-    assert engine.choose(9, 4, 1, CPU)[0].startswith("float")
-    x, w = operands(left, right, (2, 5, 5, 9), (3, 2, 2, 9))
-    check(engine, left, right, x, w, Convolution((2, 2)))
-    with pytest.raises(ExactnessError, match="not exact on cpu"):
-        SurrogateEngine(model, arithmetic="int8").prepare(w, 1)
-
-
 @pytest.mark.parametrize("coefficients", [(0.0123, -1.7), (0.1, -0.1), (3, 0.5)])
 def test_scaled_integers_are_rounded_once(coefficients):
     """Integer products are exact; what float64 rounds is their weighted sum."""
@@ -179,12 +115,12 @@ def test_scaled_integers_are_rounded_once(coefficients):
     assert (np.abs(sums - expected) <= 8 * np.finfo(np.float64).eps * size).all()
 
 
-def test_a_circuit_that_is_always_zero():
+@pytest.mark.parametrize("groups", [1, 6])
+def test_a_circuit_that_is_always_zero(groups):
     form = OperandFormat(3)
     multiplier = CallableMultiplier(lambda a, b: 0 * a * b, form, form, name="nothing")
-    model = surrogate.discover(multiplier)
-    engine = SurrogateEngine(model)
-    x, w = torch.zeros((2, 3, 3, 4), dtype=torch.int32), torch.zeros((5, 2, 2, 4), dtype=torch.int64)
-    sums = engine.sums(x, engine.prepare(w, 1), Convolution((2, 2)))
-    assert sums.shape == (2, 2, 2, 5)
+    engine = SurrogateEngine(surrogate.discover(multiplier))
+    x, w = torch.zeros((2, 3, 3, 4 * groups), dtype=torch.int32), torch.zeros((5 * groups, 2, 2, 4), dtype=torch.int64)
+    sums = engine.sums(x, engine.prepare(w, groups), Convolution((2, 2), groups=groups))
+    assert sums.shape == (2, 2, 2, 5 * groups)
     assert not sums.any()
