@@ -21,7 +21,8 @@ COSTS = {"int8": 0.115, "bfloat16": 0.5, "float32": 1.0, "digits": 1.0, "float64
 """Cost of a product on a processor, in multiples of a float32 one: 1024 x 1024 x 1024, one thread, AVX-512 VNNI,
 PyTorch 2.13; ``"digits"`` are float32 products of digits. Those of GPUs are in `surrogate.nn.cuda_products`."""
 
-_SUM = 0.08  # one sum more: its lookups, its shifts, and adding it in float64; measured in the same run
+_SUM = 0.08  # one sum more: its lookups, its shifts, and adding it in float64; measured in the same run, so for
+_SUM_LANES = 1024  # as many lanes, and less beside longer products
 _MANY_GROUPS = 5  # each group is an int8 product of its own; so many are faster as one grouped float32 convolution
 _GROUPED_FLOAT64 = 30.0  # as those of many groups are copied patches and short products
 _MOST_PIECES = 4  # of short products, which are slower than these costs say
@@ -98,7 +99,8 @@ class Sums:
         if datatype.name == "float64" and self.groups >= _MANY_GROUPS:
             each = max(each, _GROUPED_FLOAT64)
         added = datatype.sums * -(-self.channels // (datatype.lanes_summed // self.pixels))
-        return datatype.products * each + (added * _SUM if added > 1 else 0.0)
+        share = _SUM * min(1.0, _SUM_LANES / max(1, self.channels * self.pixels))
+        return datatype.products * each + (added * share if added > 1 else 0.0)
 
 
 def available(name: str, device: torch.device) -> bool:
