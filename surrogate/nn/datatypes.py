@@ -21,8 +21,9 @@ COSTS = {"int8": 0.115, "bfloat16": 0.5, "float32": 1.0, "digits": 1.0, "float64
 """Cost of a product on a processor, in multiples of a float32 one: 1024 x 1024 x 1024, one thread, AVX-512 VNNI,
 PyTorch 2.13; ``"digits"`` are float32 products of digits. Those of GPUs are in `surrogate.nn.cuda_products`."""
 
-_SUM = 0.08  # one sum more: its lookups, its shifts, and adding it in float64; measured in the same run, so for
-_SUM_LANES = 1024  # as many lanes, and less beside longer products
+_SUM, _SUM_LANES = 0.08, 1024
+"""One sum more (its lookups, its shifts, adding it in float64), in the same run; less beside longer products."""
+
 _MANY_GROUPS = 5  # each group is an int8 product of its own; so many are faster as one grouped float32 convolution
 _GROUPED_FLOAT64 = 30.0  # as those of many groups are copied patches and short products
 _MOST_PIECES = 4  # of short products, which are slower than these costs say
