@@ -71,7 +71,11 @@ def table_kernel() -> Any:
     import triton
     import triton.language as tl
 
-    @triton.jit(do_not_specialize=["positions", "first", "count", "start"])  # type: ignore[untyped-decorator]
+    # were column_stride a constant 1, older Triton would read activations in another layout, and trade them within the
+    # block at every step
+    no_constants = ["positions", "first", "count", "start", "column_stride"]
+
+    @triton.jit(do_not_specialize=no_constants)  # type: ignore[untyped-decorator]
     def table_sums(  # type: ignore[no-untyped-def]  # Triton reads annotations
         x,
         w,
