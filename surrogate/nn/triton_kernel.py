@@ -71,10 +71,11 @@ def table_kernel() -> Any:
     import triton
     import triton.language as tl
 
-    # were column_stride a constant 1, older Triton would read activations in another layout, and trade them within the
-    # block at every step
+    # were column_stride a constant 1, Triton could read activations in another layout than that of the sums, and trade
+    # them within the block at every step
     no_constants = ["positions", "first", "count", "start", "column_stride"]
 
+    # sums are a tensor of positions for each channel, not one of both: Triton before 3.7 would put channels along warps
     @triton.jit(do_not_specialize=no_constants)  # type: ignore[untyped-decorator]
     def table_sums(  # type: ignore[no-untyped-def]  # Triton reads annotations
         x,
@@ -107,26 +108,34 @@ def table_kernel() -> Any:
     ):
         program = tl.program_id(0)
         block = program % (groups * blocks)
-        group, channel = block // blocks, block % blocks * CHANNELS + tl.arange(0, CHANNELS)
+        group, channel = block // blocks, block % blocks * CHANNELS
         position = program // (groups * blocks) * POSITIONS + tl.arange(0, POSITIONS)
-        is_channel, is_position = channel < out_channels, position < positions
+        is_position = position < positions
         image, place = (position // image_positions).to(tl.int64), position % image_positions
         window = x + image * image_size + (place // out_columns) * row_stride + (place % out_columns) * column_stride
         window += (group * channels + first).to(tl.int64) * plane
         taps = group.to(tl.int64) * kernel_rows * kernel_columns
-        sums = tl.full((CHANNELS, POSITIONS), start, tl.int32)
+        sums = ()
+        for _channel in tl.static_range(CHANNELS):
+            sums += (tl.full((POSITIONS,), start, tl.int32),)
         for row in range(kernel_rows):
             for column in range(kernel_columns):
                 at_x = window + (row * row_step + column * column_step)
                 at_w = w + ((taps + row * kernel_columns + column) * channels + first) * out_channels + channel
-                for _ in range(count):
+                for _lane in range(count):
                     activation = tl.load(at_x, mask=is_position, other=0).to(tl.int32)
-                    weight = tl.load(at_w, mask=is_channel, other=0)
-                    sums += tl.load(entries + (weight[:, None] + activation[None, :])).to(tl.int32)
+                    added = ()
+                    for i in tl.static_range(CHANNELS):
+                        weight = tl.load(at_w + tl.minimum(i, out_channels - 1 - channel))
+                        added += (sums[i] + tl.load(entries + weight + activation).to(tl.int32),)
+                    sums = added
                     at_x += plane
                     at_w += out_channels
-        to = (group.to(tl.int64) * out_channels + channel[:, None]) * out_channel
-        to += (image * out_image + place.to(tl.int64) * out_position)[None, :]
-        tl.store(out + to, sums, mask=is_channel[:, None] & is_position[None, :])
+        to = out + image * out_image + place.to(tl.int64) * out_position
+        to += (group.to(tl.int64) * out_channels + channel) * out_channel
+        for i in tl.static_range(CHANNELS):
+            if channel + i < out_channels:
+                tl.store(to, sums[i], mask=is_position)
+            to += out_channel
 
     return table_sums

@@ -42,6 +42,7 @@ def test_it_compiles_for_gpus_of_each_generation(compiler, capability):
     assert found.shared == 0
     assert "bar.sync" not in found.ptx
     assert found.ptx.count("ld.global.b16") == 32
+    assert found.ptx.count("ld.global.b32") == 8  # a weight of each channel
 
 
 def test_tables_and_activations_of_other_widths(compiler):
