@@ -3,7 +3,7 @@
 A layer becomes: quantise (divide, round, clamp), look factors up, convolve or multiply matrices, rescale. What the
 graph computes are the same integers, as long as the runtime adds float32 products as float32 numbers: no TF32, no
 Winograd transform. Where float32 does not hold the sums, products are float64 ones of copied patches. Table layers look
-every product up; expect them to take a hundred times as long as a convolution.
+every product up, and take about thirty times as long as those by surrogate (onnxruntime, 3 x 3 kernel, 16 channels).
 """
 
 from __future__ import annotations
