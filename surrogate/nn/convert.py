@@ -16,7 +16,7 @@ from surrogate.nn.fast_path import settle_fast_paths_
 from surrogate.nn.layer import ApproxLayer
 from surrogate.nn.matmul import ApproxMatmul
 from surrogate.nn.operation import ApproxOperation, name_operations
-from surrogate.nn.selection import ACCURATE, APPROXIMATE, Configs, Filter, chosen_layers
+from surrogate.nn.selection import ACCURATE, APPROXIMATE, Configs, Filter, chosen_layers, refuse_parametrised
 
 
 def approximate_(
@@ -126,12 +126,19 @@ def restore_(model: nn.Module, filter_fn: Filter | None = None) -> tuple[str, ..
     -------
     tuple of str
         Names of the layers that were approximate.
+
+    Raises
+    ------
+    ConversionError
+        If a layer has been parametrised since. The model is then unchanged.
     """
     restored = [
         (name, layer)
         for name, layer in model.named_modules(remove_duplicate=False)
         if isinstance(layer, ApproxOperation) and (filter_fn is None or filter_fn(layer, name))
     ]
+    for name, layer in restored:
+        refuse_parametrised(layer, f"layer {name!r}" if name else "the model")
     for _, layer in restored:
         _restore(layer)
     join_attention_(model)

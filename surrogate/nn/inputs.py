@@ -35,6 +35,21 @@ def check_device(x: torch.device, weight: torch.device) -> None:
         raise ConversionError(f"the device {str(x)!r} {_UNSUPPORTED[x.type]}")
 
 
+def widened(x: Tensor) -> Tensor:
+    """Return activations as float32 or float64: 16-bit floats round quotients by the scale otherwise."""
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def refuse_transforms() -> None:
+    """Raise `ConversionError` within `torch.func.grad`, `torch.func.vmap` and the like."""
+    level = getattr(torch._C._functorch, "maybe_current_level", None)
+    if level is not None and not torch.compiler.is_compiling() and level() is not None:
+        raise ConversionError(
+            "torch.func's transforms (grad, vmap, jvp, ...) do not reach through approximate layers; differentiate by "
+            "backward() or torch.autograd.grad, and run many inputs as one batch"
+        )
+
+
 def refuse_input(x: Tensor, shape: str) -> NoReturn:
     """Raise the `ConversionError` of an input that is not a float tensor of a shape, described in words."""
     datatypes = "" if x.dtype in FLOATS else f"; layers compute in {_listed()}"

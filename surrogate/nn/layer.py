@@ -23,7 +23,7 @@ from surrogate.nn.config import ApproxConfig
 from surrogate.nn.engine import Engine
 from surrogate.nn.errors import names_layer
 from surrogate.nn.geometry import Convolution
-from surrogate.nn.inputs import check_device, check_weight
+from surrogate.nn.inputs import check_device, check_weight, refuse_transforms, widened
 from surrogate.nn.native.quantised import AffineIntegers
 from surrogate.nn.operation import ApproxOperation
 from surrogate.nn.precision import no_autocast
@@ -138,12 +138,13 @@ class ApproxLayer(ApproxOperation):
             return self.accurate(x)
         self.check_input(x)
         check_device(x.device, self.weight.device)
+        refuse_transforms()
         if self.mode == "calibrate":
             self.activation_quantiser.observe(x, "extend")
             return self.accurate(x)
         if self.training:
             self.activation_quantiser.observe(x, "average")
-        wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
+        wide = widened(x)
         with no_autocast(x.device):
             compiled = self._compiled(wide)
             if compiled is not None:
@@ -237,7 +238,7 @@ class ApproxLayer(ApproxOperation):
         """
         engine = self.integer_engine
         self.check_input(x)
-        codes = self.activation_quantiser.integers(self.expand(x))
+        codes = self.activation_quantiser.integers(self.expand(widened(x)))
         sums = self.sums(engine, codes, self._weights().prepared)
         return self.from_sums(sums.to(torch.int64), codes)
 
@@ -289,7 +290,7 @@ class ApproxLayer(ApproxOperation):
         kernel = self.kernel(weight)
         if not torch.compiler.is_exporting():  # exported graphs hold the scales that they were made with
             self.weight_quantiser.observe(kernel)
-        codes = self.weight_quantiser.integers(kernel.float() if kernel.dtype != torch.float64 else kernel)
+        codes = self.weight_quantiser.integers(widened(kernel))
         sums = codes.double().flatten(1).sum(dim=1)
         scale = self.weight_quantiser.scale.detach().clone()
         return _Weights(weight, scale, engine, codes, self.prepare(engine, codes), sums)

@@ -12,7 +12,7 @@ from surrogate.nn.compiled_matmul import compiled_matmul
 from surrogate.nn.config import ApproxConfig
 from surrogate.nn.engine import Engine
 from surrogate.nn.errors import ConversionError, names_layer
-from surrogate.nn.inputs import FLOATS, check_device
+from surrogate.nn.inputs import FLOATS, check_device, refuse_transforms, widened
 from surrogate.nn.matmul_layout import MatmulLayout
 from surrogate.nn.operation import ApproxOperation
 from surrogate.nn.precision import no_autocast
@@ -110,8 +110,8 @@ class ApproxMatmul(ApproxOperation, Matmul):
         engine = self.integer_engine
         _check_operands(x, y)
         columns = y[:, None] if y.ndim == 1 else y
-        xq = self.activation_quantiser.integers(x[None] if x.ndim == 1 else x)
-        yq = self.second_quantiser.integers(columns)
+        xq = self.activation_quantiser.integers(widened(x[None] if x.ndim == 1 else x))
+        yq = self.second_quantiser.integers(widened(columns))
         minima = self.config.activation_format.minimum, self.config.weight_format.minimum
         sums = matmul_sums(xq - minima[0], yq - minima[1], engine).to(torch.int64)
         return _without_added_axes(sums, x, y)
@@ -127,6 +127,7 @@ def _check_operands(x: Tensor, y: Tensor) -> None:
     if not (x.dtype in FLOATS and x.dtype == y.dtype):
         raise ConversionError(f"expected two float tensors of one datatype, got {x.dtype} and {y.dtype}")
     check_device(x.device, y.device)
+    refuse_transforms()
     if 0 in (x.ndim, y.ndim) or x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:
         raise ConversionError(f"shapes {tuple(x.shape)} and {tuple(y.shape)} cannot be multiplied; see torch.matmul")
 

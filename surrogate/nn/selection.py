@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from torch import nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
+from torch.nn.utils import parametrize
 
 from surrogate.nn.attention import APPROXIMATE_PARTS, ApproxMultiheadAttention
 from surrogate.nn.config import ApproxConfig
@@ -125,10 +126,20 @@ def _check_supported(model: nn.Module, layer: nn.Module, name: str) -> None:
             f"bypasses its forward; only MultiheadAttention itself can be made approximate, as a whole, not its "
             f"subclasses; exclude it with filter_fn or a pattern that maps to None"
         )
+    refuse_parametrised(layer, where)
     if type(layer) not in (ACCURATE if isinstance(layer, ApproxOperation) else APPROXIMATE):
         raise ConversionError(
             f"{where} is a {type(layer).__name__}; supported are {', '.join(t.__name__ for t in LAYERS)}, Matmul and "
             f"MultiheadAttention (not their subclasses); exclude it with filter_fn or a pattern that maps to None"
+        )
+
+
+def refuse_parametrised(layer: nn.Module, where: str) -> None:
+    """Raise `ConversionError` if `torch.nn.utils.parametrize` has changed the class of a layer."""
+    if parametrize.is_parametrized(layer):
+        raise ConversionError(
+            f"{where} is parametrised, which has changed its class; call remove_parametrizations first (approximate "
+            f"layers can be parametrised afterwards)"
         )
 
 
