@@ -17,6 +17,7 @@ from surrogate.nn.calibration import calibrate, mode, run_batches
 from surrogate.nn.conv import ApproxConvolution
 from surrogate.nn.convert import approximate_, approximate_layers
 from surrogate.nn.errors import ConversionError
+from surrogate.nn.inputs import widened
 from surrogate.nn.layer import ApproxLayer
 from surrogate.nn.progress import Progress
 from surrogate.nn.selection import Configs, listed
@@ -140,8 +141,7 @@ class _Counter:
         if isinstance(layer, ApproxConvolution) and x.ndim == layer.weight.ndim - 1:
             x = x[None]
         self.layer.check_input(x)
-        wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
-        codes = self.layer.activation_quantiser.integers(self.layer.expand(wide))
+        codes = self.layer.activation_quantiser.integers(self.layer.expand(widened(x)))
         lanes = self.layer.arrange(*self.layer.indices(codes, skip=not self.padding))  # (images, height, width, lanes)
         convolution = self.layer.convolution()
         taps_h, taps_w = (
