@@ -117,7 +117,7 @@ def table_kernel() -> Any:
         taps = group.to(tl.int64) * kernel_rows * kernel_columns
         sums = ()
         for _channel in tl.static_range(CHANNELS):
-            sums += (tl.full((POSITIONS,), start, tl.int32),)
+            sums += (tl.full((POSITIONS,), start, tl.int32),)  # type: ignore[assignment]
         for row in range(kernel_rows):
             for column in range(kernel_columns):
                 at_x = window + (row * row_step + column * column_step)
@@ -127,7 +127,8 @@ def table_kernel() -> Any:
                     added = ()
                     for i in tl.static_range(CHANNELS):
                         weight = tl.load(at_w + tl.minimum(i, out_channels - 1 - channel))
-                        added += (sums[i] + tl.load(entries + weight + activation).to(tl.int32),)
+                        found = tl.load(entries + weight + activation).to(tl.int32)
+                        added += (sums[i] + found,)  # type: ignore[assignment]
                     sums = added
                     at_x += plane
                     at_w += out_channels
