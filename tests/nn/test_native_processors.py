@@ -2,11 +2,13 @@
 
 A small C program (native/run_kernel.c) is linked with the kernels and given random problems: for ARM by a
 cross-compiler and run by an emulator, for this machine under the address and undefined-behaviour sanitisers. The whole
-library runs under these too, loaded by Python, where it may touch nothing beyond the tensors that it is given.
+library runs under these too, loaded by Python, where it may touch nothing beyond the tensors that it is given; and as
+it is installed, on emulated processors that have fewer instructions than this one.
 """
 
 import itertools
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -17,13 +19,15 @@ import numpy as np
 import pytest
 
 import surrogate.nn.native
+from surrogate.nn.native import library
 
 SOURCES = Path(surrogate.nn.native.__file__).parent
 DRIVER = Path(__file__).parent / "native" / "run_kernel.c"
 POSITIONS = 256
 HOST_COMPILER = os.environ.get("CC", "cc")
-ARM_COMPILER, ARM_EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
+ARM_COMPILER, ARM_EMULATOR, X86_EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64", "qemu-x86_64"
 SANITISERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+OLDER = {"Haswell": "avx2", "Haswell,-avx2": "portable"}  # names of an emulator; the kernel that each prefers
 FEATURES = {"avx2": 1, "avx512-vbmi": 2, "neon": 4}  # bits of axs_features()
 
 
@@ -155,13 +159,18 @@ def test_the_driver_refuses_what_it_cannot_run(sanitised):
         assert message in done.stderr
 
 
+def tests_of_sums_and_layers(chosen):
+    """Code that runs them."""
+    files = [str(Path(__file__).with_name(name)) for name in ("test_native.py", "test_compiled_layers.py")]
+    arguments = [*files, "-k", chosen, "-q", "-p", "no:cacheprovider"]
+    return f"import sys, pytest; sys.exit(pytest.main({arguments!r}))"
+
+
 @pytest.mark.slow
 def test_the_library_touches_nothing_beyond_its_tensors(in_sanitised_python):
     """Tests of sums and of whole layers, on convolutions of many shapes, by every kernel of this processor."""
-    files = [str(Path(__file__).with_name(name)) for name in ("test_native.py", "test_compiled_layers.py")]
     chosen = "test_any_shape and (4u or 6s) or test_layer and unsigned and padded"
-    arguments = [*files, "-k", chosen, "-q", "-p", "no:cacheprovider"]
-    done = in_sanitised_python(f"import sys, pytest; sys.exit(pytest.main({arguments!r}))")
+    done = in_sanitised_python(tests_of_sums_and_layers(chosen))
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
 
@@ -177,3 +186,18 @@ def test_the_sanitisers_see_what_is_read_beyond_a_tensor(in_sanitised_python):
         "table.sums(torch.zeros((2, 7, 9, 3), dtype=torch.int32), weights, Convolution((3, 3)))"
     )
     assert "AddressSanitizer: heap-buffer-overflow" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processor", OLDER)
+def test_sums_and_layers_on_older_processors(processor):
+    require(X86_EMULATOR)
+    if platform.machine() != "x86_64" or library.load_library() is None:
+        pytest.skip("no compiled library, or not of x86")
+    code = f"from surrogate.nn.native import active_kernel; assert active_kernel() == {OLDER[processor]!r}; "
+    code += tests_of_sums_and_layers("test_any_shape and 4u and grouped or test_layer and unsigned and padded")
+    command = [X86_EMULATOR, "-cpu", processor, sys.executable, "-c", code]
+    environment = {name: value for name, value in os.environ.items() if name != library.VARIABLE}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
