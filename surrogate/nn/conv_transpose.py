@@ -20,7 +20,7 @@ from surrogate.nn.conv import ApproxConvolution
 from surrogate.nn.engine import Engine
 from surrogate.nn.functional import AccurateConvolution, straight_through_product
 from surrogate.nn.lanes import LaneLayout
-from surrogate.nn.phases import Phase, phases
+from surrogate.nn.phases import Phase, phases_by_window
 
 
 class ApproxTransposedConvolution(ApproxConvolution):
@@ -48,13 +48,15 @@ class ApproxTransposedConvolution(ApproxConvolution):
         return grouped.flip(tuple(range(2, weight.ndim)))
 
     def prepare(self, engine: Engine, codes: Tensor) -> Any:
-        """Transform quantised weights, those of each phase by themselves; see `ApproxLayer.prepare`."""
+        """Transform quantised weights, the taps of phases apart; see `ApproxLayer.prepare`."""
         if not self.skips_zeros:
             return super().prepare(engine, codes)
         minimum = self.config.weight_format.minimum
+        by_group = codes.reshape(self.groups, -1, *codes.shape[1:])  # (groups, out / groups, in / groups, *kernel)
         prepared = []
-        for phase in phases(self.layout()):
-            lanes = phase.layout.arrange_weights(codes[(slice(None), slice(None), *phase.taps)])
+        for layout, together in phases_by_window(self.layout()):
+            kernels = torch.stack([by_group[(slice(None),) * 3 + phase.taps] for phase in together], dim=1)
+            lanes = layout.arrange_weights(kernels.flatten(0, 2))
             prepared.append(engine.prepare(lanes.to(torch.int64) - minimum, self.groups))
         return prepared
 
@@ -63,19 +65,21 @@ class ApproxTransposedConvolution(ApproxConvolution):
         if not self.skips_zeros:
             return super().sums(engine, codes, prepared)
         shifted, skipped = self.indices(codes)
-        size = codes.shape[2:]
+        size, out_size = codes.shape[2:], self.layout().output_size(codes.shape[2:])
+        channels = self.groups, self.out_channels // self.groups
         parts: list[tuple[Phase, Tensor]] = []
-        for phase, weights in zip(phases(self.layout()), prepared, strict=True):
-            if min(phase.layout.output_size(size)) > 0:
-                lanes = phase.layout.arrange(shifted, skipped)
-                parts.append((phase, engine.sums(lanes, weights, phase.layout.planar)))
+        for (layout, together), weights in zip(phases_by_window(self.layout()), prepared, strict=True):
+            own_size = layout.output_size(size)
+            if min(own_size) > 0:
+                found = engine.sums(layout.arrange(shifted, skipped), weights, layout.planar)
+                by_phase = found.reshape(codes.shape[0], *own_size, channels[0], len(together), channels[1])
+                parts.extend(zip(together, by_phase.unbind(dim=-2), strict=True))
         datatypes = {part.dtype for _, part in parts}
         dtype = datatypes.pop() if len(datatypes) == 1 else torch.float64  # which holds all that engines return
-        out_size = self.layout().output_size(size)
-        total = torch.zeros((codes.shape[0], *out_size, self.out_channels), dtype=dtype, device=codes.device)
+        total = torch.zeros((codes.shape[0], *out_size, *channels), dtype=dtype, device=codes.device)
         for phase, part in parts:
             outputs = total[(slice(None), *phase.outputs)]
-            outputs.copy_(part.reshape(outputs.shape))
+            outputs.copy_(part[tuple(slice(0, n) for n in outputs.shape)])
         return total.reshape(-1, *(1, *out_size)[-2:], self.out_channels)
 
     def forward(self, x: Tensor, output_size: Sequence[int] | None = None) -> Tensor:

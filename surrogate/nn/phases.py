@@ -7,13 +7,14 @@ al., CVPR 2016, arXiv 1609.05158, there for kernels that ``s`` divides).
 
 At position ``o = s q + r``, tap ``u`` of dilation ``d`` reads lane ``o + d u``, and input ``i`` lies on lane ``before +
 s i``. So a tap meets an input where ``d u = before - r (mod s)``: with ``u0`` the first such tap and ``g = gcd(s, d)``,
-at ``u = u0 + (s / g) j``, and then ``i = q - (before - r - d u0) / s + (d / g) j``.
+at ``u = u0 + (s / g) j``, and then ``i = q - (before - r - d u0) / s + (d / g) j``. Phases that read the same inputs,
+as all do where kernel and stride are equal, are summed by one convolution of that many times the output channels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import gcd
 
@@ -59,6 +60,28 @@ def phases(layout: LaneLayout) -> tuple[Phase, ...]:
         ones = (1,) * len(kernel)
         found.append(Phase(outputs, taps, LaneLayout(kernel, ones, dilation, layout.groups, before, after, ones)))
     return tuple(found)
+
+
+def phases_by_window(layout: LaneLayout) -> list[tuple[LaneLayout, list[Phase]]]:
+    """Collect the phases that read the same windows, with the plain convolution that sums all of them.
+
+    It has the outputs of the phase that has most; a phase takes the first of them. Which phases go together does not
+    depend on the output padding.
+
+    Examples
+    --------
+    >>> layout = LaneLayout((3,), (1,), (1,), groups=1, before=(2,), after=(2,), spread=(3,))
+    >>> [(plain.kernel, len(together)) for plain, together in phases_by_window(layout)]
+    [((1,), 3)]
+    """
+    found: dict[LaneLayout, list[Phase]] = {}
+    for phase in phases(layout):
+        found.setdefault(replace(phase.layout, after=phase.layout.before), []).append(phase)
+    joined = []
+    for window, together in found.items():
+        after = tuple(max(sides) for sides in zip(*(phase.layout.after for phase in together), strict=True))
+        joined.append((replace(window, after=after), together))
+    return joined
 
 
 def _phases(

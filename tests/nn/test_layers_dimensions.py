@@ -23,6 +23,8 @@ from surrogate.nn import (
 )
 from tests.nn.conftest import asymmetric_table, check_against_oracle, configurations, image
 
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
+
 PLAIN = {
     "1d": (ApproxConv1d, (3, 4, 3), {}, 7),
     "1d padded": (ApproxConv1d, (4, 6, 3), {"padding": 2, "stride": 2, "groups": 2}, 7),
@@ -82,7 +84,6 @@ def inserted(layer):
     return pad
 
 
-@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
 @pytest.mark.parametrize("skip", [False, True], ids=["padded", "skipped"])
 @pytest.mark.parametrize("case", PLAIN)
 def test_convolution(oracle, case, skip):
@@ -111,7 +112,6 @@ def test_transposed_convolution(oracle, case, skip):
 
 
 @pytest.mark.parametrize("case", [*PLAIN, *(f"transposed {name}" for name in TRANSPOSED)])
-@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
 @pytest.mark.parametrize("granularity", ["tensor", "channel"])
 def test_role_b_with_zero_points(oracle, case, granularity):
     """Both operands affine and of different widths, the activation the multiplier's second."""

@@ -1,5 +1,6 @@
 """Phases of transposed convolutions: every input meets every tap where the definition says, and zeros meet none."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -17,7 +18,7 @@ from surrogate.nn import (
     calibrate,
 )
 from surrogate.nn.lanes import LaneLayout
-from surrogate.nn.phases import phases
+from surrogate.nn.phases import phases, phases_by_window
 from tests.nn.conftest import asymmetric_table, image
 
 CLASSES = {1: ApproxConvTranspose1d, 2: ApproxConvTranspose2d, 3: ApproxConvTranspose3d}
@@ -93,6 +94,31 @@ def test_layers_equal_the_oracle(oracle, dimensions, data):
     with torch.no_grad():
         y = layer.eval()(torch.from_numpy(x)).numpy()
     np.testing.assert_allclose(y, outputs, rtol=1e-5, atol=1e-5 * max(1.0, float(np.abs(outputs).max())))
+
+
+@given(
+    kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    spread=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    padding=st.integers(0, 3),
+    extra=st.tuples(st.integers(0, 3), st.integers(0, 3)),
+)
+def test_phases_of_one_window_go_together_whatever_the_output_padding(kernel, spread, padding, extra):
+    before = tuple(k - 1 - padding for k in kernel)
+    after = tuple(b + e for b, e in zip(before, extra, strict=True))
+    layout = LaneLayout(kernel, (1, 1), (1, 1), 1, before, after, spread)
+    together = phases_by_window(layout)
+    assert sorted(map(repr, phases(layout))) == sorted(repr(phase) for _, found in together for phase in found)
+    for window, found in together:
+        for phase in found:
+            plain = phase.layout
+            assert (plain.kernel, plain.dilation, plain.before) == (window.kernel, window.dilation, window.before)
+            assert all(n <= most for n, most in zip(plain.output_size((9, 9)), window.output_size((9, 9)), strict=True))
+    plain = replace(layout, after=before)
+    assert [[p.taps for p in found] for _, found in together] == [
+        [p.taps for p in found] for _, found in phases_by_window(plain)
+    ]
+    if kernel == spread:
+        assert len(together) == 1 or padding > 0
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [(4, 2), (6, 3), (2, 2)])
