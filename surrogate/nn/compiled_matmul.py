@@ -24,7 +24,7 @@ def compiled_matmul(
 
     Parameters are those of `surrogate.nn.matmul.approximate_matmul`, of at least two axes each.
     """
-    if torch.compiler.is_compiling() or x.dtype != torch.float32:
+    if torch.compiler.is_compiling() or x.dtype != torch.float32 or x.device.type != "cpu":
         return None
     if any(q.config.learned_step or not q.calibrated for q in (x_quantiser, y_quantiser)):
         return None

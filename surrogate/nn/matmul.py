@@ -85,7 +85,7 @@ class ApproxMatmul(ApproxOperation, Matmul):
         """Multiply as the mode says; shapes as `torch.matmul` takes them."""
         if self.mode == "float":
             return super().forward(x, y)
-        _check_operands(x, y)
+        self._check(x, y)
         if (self.mode == "calibrate" or self.training) and x.numel() > 0 and y.numel() > 0:
             how = "extend" if self.mode == "calibrate" else "average"
             self.activation_quantiser.observe(x, how)
@@ -108,13 +108,17 @@ class ApproxMatmul(ApproxOperation, Matmul):
             If the operands do not fit together, or the sums of the mode are not integers.
         """
         engine = self.integer_engine
-        _check_operands(x, y)
+        self._check(x, y)
         columns = y[:, None] if y.ndim == 1 else y
         xq = self.activation_quantiser.integers(widened(x[None] if x.ndim == 1 else x))
         yq = self.second_quantiser.integers(widened(columns))
         minima = self.config.activation_format.minimum, self.config.weight_format.minimum
         sums = matmul_sums(xq - minima[0], yq - minima[1], engine).to(torch.int64)
         return _without_added_axes(sums, x, y)
+
+    def _check(self, x: Tensor, y: Tensor) -> None:
+        _check_operands(x, y)
+        check_device(x.device, self.fingerprint.device)
 
 
 def _settled(config: ApproxConfig) -> ApproxConfig:

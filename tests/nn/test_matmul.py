@@ -226,3 +226,7 @@ def test_bad_and_empty_operands():
         product(torch.ones(2, 3), torch.ones(2, 3))
     with pytest.raises(ConversionError, match=r"two float tensors of one datatype, got torch.float32 and torch.int64"):
         product(torch.ones(2, 3), torch.ones(3, 2, dtype=torch.int64))
+    product.to("meta")
+    for call in (product, product.accumulate):
+        with pytest.raises(ConversionError, match="the input is on 'cpu', the layer on 'meta'"):
+            call(torch.ones(2, 3), torch.ones(3, 2))
