@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from surrogate.nn.compiled_matmul import compiled_matmul
 from surrogate.nn.config import ApproxConfig
 from surrogate.nn.engine import Engine
-from surrogate.nn.errors import ConversionError, names_layer
+from surrogate.nn.errors import ConversionError, OperandError, names_layer
 from surrogate.nn.inputs import FLOATS, check_device, refuse_transforms, widened
 from surrogate.nn.matmul_layout import MatmulLayout
 from surrogate.nn.operation import ApproxOperation
@@ -224,6 +224,8 @@ def _rescaled(
 ) -> Tensor:
     """Sum products of quantised matrices, and apply scales and zero points."""
     inner = xq.shape[-1]
+    if not torch.compiler.is_compiling() and bool(yq.isnan().any()):  # engines look at activations alone
+        raise OperandError("NaN has no index")
     z = matmul_sums(xq - config.activation_format.minimum, yq - config.weight_format.minimum, engine)
     if not (x_quantiser.centred and y_quantiser.centred):
         zx, zy = x_quantiser.zero_point.double(), y_quantiser.zero_point.double()

@@ -14,6 +14,7 @@ from surrogate.nn import (
     ApproxMatmul,
     ConversionError,
     NotCalibratedError,
+    QuantisationError,
     QuantiserConfig,
     calibrate,
     mode,
@@ -230,3 +231,17 @@ def test_bad_and_empty_operands():
     for call in (product, product.accumulate):
         with pytest.raises(ConversionError, match="the input is on 'cpu', the layer on 'meta'"):
             call(torch.ones(2, 3), torch.ones(3, 2))
+
+
+@pytest.mark.parametrize("kernel", ["torch", ""])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_nan_in_either_operand_is_refused(monkeypatch, kernel, dtype):
+    monkeypatch.setenv(library.VARIABLE, kernel)
+    x, y = (v.to(dtype) for v in operands(SHAPES["bmm"]))
+    for config in configurations(asymmetric_table("7u", "6u")):
+        product = calibrated(config, x, y)
+        for place in (0, 1):
+            broken = [x.clone(), y.clone()]
+            broken[place][0, 0, 0] = torch.nan
+            with pytest.raises(QuantisationError, match="an input holds NaN"):
+                product(*broken)
