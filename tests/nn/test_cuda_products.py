@@ -12,10 +12,11 @@ from torch._dynamo.backends.common import aot_autograd
 
 import multipliers
 import surrogate
-from surrogate.nn import ApproxConfig, approximate_, calibrate, cuda_products, float_products, int8_products
+from surrogate.nn import ApproxConfig, approximate_, calibrate, cuda_products, datatypes, float_products, int8_products
 from surrogate.nn.cuda_products import HALVES, half_products_are_exact, int8_product
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.precision import full_precision
+from surrogate.nn.surrogate_engine import SurrogateEngine
 
 CPU = torch.device("cpu")
 MATMUL = torch.backends.cuda.matmul
@@ -168,6 +169,31 @@ def test_settings_of_gpus_are_restored(before):
             setattr(MATMUL, name, (True, True))
 
 
+@pytest.mark.parametrize(
+    ("label", "absent", "chosen"),
+    [
+        ("exact8u", [], ("int8", 64)),
+        ("exact8u", ["int8"], ("bfloat16", 28)),  # 28 channels of 9 pixels stay below 2**24
+        ("exact8u", ["int8", "bfloat16"], ("float16", 28)),
+        ("exact8u", ["int8", "bfloat16", "float16"], ("float32", 28)),
+        ("drum8s_k4", [], ("bfloat16", 64)),  # in int8 its factors have two digits each
+        ("exact16s", [], ("int8", 64)),
+    ],
+)
+def test_the_datatype_on_a_gpu(monkeypatch, label, absent, chosen):
+    """Matrix units first, and in a datatype that has passed its probe there."""
+    monkeypatch.setattr(datatypes, "available", lambda name, device: device.type == "cuda" and name not in absent)
+    engine = SurrogateEngine(surrogate.discover(multipliers.get(label)))
+    assert engine.choose(64, 9, 1, torch.device("cuda")) == chosen
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_without_a_gpu_no_probe_of_it_passes():
+    gpu = torch.device("cuda")
+    names = ("int8", "float16", "bfloat16", "float32")
+    assert [datatypes.available(name, gpu) for name in names] == [False, False, False, True]
+
+
 def test_blocks_of_images_are_larger_on_a_gpu():
     convolution = Convolution((3, 3))
     blocks = {}
@@ -188,6 +214,14 @@ def test_no_tensor_stays_behind_on_the_processor(dtype):
     assert sums.device.type == "meta"
     assert sums.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
     assert sums.shape == (2, 7, 7, 6)
+
+
+def test_an_engine_moves_as_a_whole():
+    engine = SurrogateEngine(surrogate.discover(multipliers.get("bam8s_h0v4"))).to("meta")
+    x = torch.zeros((2, 9, 8, 4), dtype=torch.int32, device="meta")
+    w = torch.zeros((6, 3, 2, 2), dtype=torch.int64, device="meta")
+    sums = engine.sums(x, engine.prepare(w, 2), Convolution((3, 2), groups=2))
+    assert (sums.shape, sums.device.type) == ((2, 7, 7, 6), "meta")
 
 
 def test_gpus_have_an_int8_product_of_their_own(monkeypatch):
