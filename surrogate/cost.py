@@ -14,9 +14,11 @@ from pathlib import Path
 from multipliers.files import write_atomically
 from multipliers.multiplier import MAX_TABLE_ENTRIES, Multiplier
 from surrogate.arithmetic import ARITHMETICS
+from surrogate.digits import digit_products
 from surrogate.errors import SurrogateError
 from surrogate.factors import Factors
 from surrogate.model import Surrogate
+from surrogate.scaled_factors import ScaledFactors
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,25 @@ class CostModel:
 
     def of_surrogate(self, surrogate: Surrogate) -> float:
         """Return the cost of a layer that runs a surrogate."""
-        factors = surrogate.factors()
-        return self.base + factors.n_products * float(getattr(self, datatype(factors)))
+        count, datatype = self.products_of(surrogate)
+        return self.base + count * float(getattr(self, datatype))
+
+    def products_of(self, surrogate: Surrogate) -> tuple[int, str]:
+        """Count the products of a layer, and name their datatype: the cheapest that rounds none.
+
+        Factors beyond int8 count once for each pair of their digits; see `surrogate.digits`.
+
+        Examples
+        --------
+        >>> import multipliers, surrogate
+        >>> CostModel().products_of(surrogate.discover(multipliers.get("exact12s")))
+        (4, 'int8')
+        """
+        factors, scaled = surrogate.factors(), ScaledFactors.of(surrogate)
+        choices = [(factors.n_products, _float_datatype(factors))]
+        if scaled is not None:
+            choices.insert(0, (sum(each.n_products for each in digit_products(scaled)), "int8"))
+        return min(choices, key=lambda choice: choice[0] * float(getattr(self, choice[1])))
 
     def of_table(self, multiplier: Multiplier) -> float:
         """Return the cost of a layer by lookup; infinite where the table is too large."""
@@ -90,17 +109,9 @@ class CostModel:
         return cls(**data)
 
 
-def datatype(factors: Factors) -> str:
-    """Return the datatype that a layer multiplies factors in: the fastest that rounds nothing, float32 for floats."""
+def _float_datatype(factors: Factors) -> str:
+    """Name the float datatype that a layer multiplies factors in; float32 for factors that are floats."""
     if not factors.is_integer:
         return "float32"
-    # a column may be shifted into int8; see surrogate.nn.int8_products
-    fits = all(
-        column.max(initial=0) - column.min(initial=0) <= 255 and abs(column).max(initial=0) <= 255
-        for matrix in (factors.left, factors.right)
-        for column in matrix.T
-    )
-    if fits:
-        return "int8"
     holds = all(ARITHMETICS["float32"].holds(matrix) for matrix in (factors.left, factors.right))
     return "float32" if holds and factors.product_bound() < 1 << 24 else "float64"

@@ -107,13 +107,11 @@ class Choice:
 
     def lines(self) -> list[str]:
         """Say what simulation costs, and where a table is cheaper than the surrogate."""
-        from surrogate.cost import datatype
-
         found, candidates = self.selection.surrogate, self.selection.candidates
         best = next(c for c in candidates if c.surrogate is found)
         table = next((c for c in candidates if c.engine == "table"), None)
-        kind = datatype(found.factors())
-        each = f"{number(found.n_products)} x {number(getattr(self.costs, kind))} ({kind})"
+        count, kind = self.costs.products_of(found)
+        each = f"{number(count)} x {number(getattr(self.costs, kind))} ({kind})"
         text = f"Cost: about {best.cost:.3g} times an accurate float32 layer ({number(self.costs.base)} + {each})"
         lines = [text + (f"; by table {table.cost:.3g} times" if table is not None else "")]
         if table is not None and self.selection.chosen is table:

@@ -69,7 +69,7 @@ def test_approximate_within_the_residual_at_the_lowest_cost():
     assert found.chosen.engine == "surrogate"
     assert found.chosen.residual <= 0.1 * found.error
     assert found.surrogate.certificate.rms_residual == pytest.approx(found.chosen.residual)
-    costly = select(m, Objective(max_share=0.1), costs=CostModel(float32=100.0))
+    costly = select(m, Objective(max_share=0.1), costs=CostModel(int8=100.0, float32=100.0))
     assert costly.chosen.engine == "table"
     assert costly.surrogate.n_products == 3
     assert select(m, Objective(max_products=2)).surrogate.n_products == 2
@@ -109,6 +109,10 @@ def test_cost_model_counts_products_by_datatype():
     assert costs.of_surrogate(discover(multipliers.get("bam8s_h0v3"))) == 1 + 4 * 0.5
     assert costs.of_surrogate(discover(multipliers.get("trunc12u_t2"))) == 1 + 2.0
     assert costs.of_surrogate(discover(multipliers.get("mitchell8u"), "lowrank", products=3)) == 1 + 3 * 2.0
+    assert costs.products_of(discover(multipliers.get("exact12s"))) == (4, "int8")  # two digits by two
+    assert CostModel(int8=1.0, float32=3.0).products_of(discover(multipliers.get("exact12s"))) == (1, "float32")
+    rounded = discover(multipliers.get("mitchell8u"), "lowrank", products=3, factors="int8")
+    assert costs.products_of(rounded) == (3, "int8")
     assert costs.of_table(multipliers.get("exact16u")) == float("inf")
     assert costs.affordable_products(7.5) == 3
 
