@@ -159,8 +159,8 @@ def test_the_driver_refuses_what_it_cannot_run(sanitised):
         assert message in done.stderr
 
 
-def tests_of_sums_and_layers(chosen):
-    """Code that runs them."""
+def call_of_tests(chosen):
+    """Code that runs the tests of sums and of whole layers that an expression chooses."""
     files = [str(Path(__file__).with_name(name)) for name in ("test_native.py", "test_compiled_layers.py")]
     arguments = [*files, "-k", chosen, "-q", "-p", "no:cacheprovider"]
     return f"import sys, pytest; sys.exit(pytest.main({arguments!r}))"
@@ -170,7 +170,7 @@ def tests_of_sums_and_layers(chosen):
 def test_the_library_touches_nothing_beyond_its_tensors(in_sanitised_python):
     """Tests of sums and of whole layers, on convolutions of many shapes, by every kernel of this processor."""
     chosen = "test_any_shape and (4u or 6s) or test_layer and unsigned and padded"
-    done = in_sanitised_python(tests_of_sums_and_layers(chosen))
+    done = in_sanitised_python(call_of_tests(chosen))
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
 
@@ -195,7 +195,7 @@ def test_sums_and_layers_on_older_processors(processor):
     if platform.machine() != "x86_64" or library.load_library() is None:
         pytest.skip("no compiled library, or not of x86")
     code = f"from surrogate.nn.native import active_kernel; assert active_kernel() == {OLDER[processor]!r}; "
-    code += tests_of_sums_and_layers("test_any_shape and 4u and grouped or test_layer and unsigned and padded")
+    code += call_of_tests("test_any_shape and 4u and grouped or test_layer and unsigned and padded")
     command = [X86_EMULATOR, "-cpu", processor, sys.executable, "-c", code]
     environment = {name: value for name, value in os.environ.items() if name != library.VARIABLE}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
