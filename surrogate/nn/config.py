@@ -18,7 +18,7 @@ from surrogate.nn.surrogate_engine import ARITHMETIC_CHOICES, SurrogateEngine
 from surrogate.nn.table_engine import TableEngine
 
 BACKENDS = ("auto", "surrogate", "table")
-GRADIENTS = ("straight_through", "difference", "factored")
+GRADIENTS = ("straight_through", "regression", "factored", "difference")
 
 AUTO_TERMS = 12
 """Backend "auto" looks for an exact surrogate of at most this many terms before it falls back on the table."""
@@ -50,12 +50,14 @@ class ApproxConfig:
         False: it inserts zeros between and around the inputs, and multiplies these quantised zeros.
     arithmetic : {"auto", "int8", "bfloat16", "float16", "float32", "float64"}
         Datatype of a surrogate's products; see `SurrogateEngine`.
-    gradient : {"straight_through", "difference", "factored"}
-        Derivative of the product in the backward pass: that of the accurate product (default), differences of the
-        smoothed table, or differences of the smoothed factors of a surrogate. `surrogate.nn.gradients` gives formula,
-        cost and advice. Modes that simulate an accurate product or a baseline are straight through whatever it says.
+    gradient : {"straight_through", "regression", "factored", "difference"}
+        Derivative of the product in the backward pass: that of the accurate product (default), the slope of a
+        regression, differences of the smoothed factors of a surrogate, or differences of the smoothed table.
+        `surrogate.nn.gradients` gives formulas, cost and advice. Modes that simulate an accurate product or a baseline
+        are straight through whatever it says.
     gradient_smoothing : int, optional
-        Half-window of the smoothing, in values of the operand; by default a sixteenth of its values (16 of 8 bits).
+        Half-window of the smoothing of ``"factored"`` and ``"difference"``, in values of the operand; by default a
+        sixteenth of its values (16 of 8 bits).
 
     Raises
     ------
@@ -100,6 +102,8 @@ class ApproxConfig:
             raise ConversionError(
                 f"gradient_smoothing must be None or a whole number of operand values, 0 or more, got {smoothing!r}"
             )
+        if smoothing is not None and self.gradient in ("straight_through", "regression"):
+            raise ConversionError(f"gradient={self.gradient!r} smooths nothing; leave gradient_smoothing out")
         if self.multiplier is None and self.surrogate is None:
             raise ConversionError("give the multiplier to simulate, a surrogate of it, or both")
         if self.backend == "surrogate" and self.surrogate is None:

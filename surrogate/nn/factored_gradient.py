@@ -13,7 +13,7 @@ channels, and a lookup for each value of the operands, of any width.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -36,17 +36,11 @@ class FactoredGradient(ProductGradient):
 
     Parameters
     ----------
-    factors : Factors
-        Of the products; ``left`` and ``additive_a`` are the activation's.
-    half_windows : (int, int)
-        Of the moving averages along either operand; see `smoothed_difference`.
-
-    Attributes
-    ----------
-    left, right : Tensor
-        ``g`` and ``h``: for each value of the activation and of the weight, the ``k`` factors.
-    left_slopes, right_slopes : Tensor
-        ``g'`` and ``h'``, with ``r'`` and ``c'`` as a last column.
+    left, right : ndarray, shapes (values of the activation, k) and (values of the weight, k)
+        Factors ``g`` and ``h``.
+    left_slopes, right_slopes : ndarray
+        Their derivatives ``g'`` and ``h'``, and ``r'`` and ``c'`` as a last column. The attributes of these names are
+        float32 tensors.
     """
 
     left: Tensor
@@ -54,18 +48,23 @@ class FactoredGradient(ProductGradient):
     left_slopes: Tensor
     right_slopes: Tensor
 
-    def __init__(self, factors: Factors, half_windows: tuple[int, int]) -> None:
+    def __init__(
+        self, left: NDArray[Any], right: NDArray[Any], left_slopes: NDArray[Any], right_slopes: NDArray[Any]
+    ) -> None:
         super().__init__()
+        self.additive_left = bool(left_slopes[:, -1].any())
+        tables = {"left": left, "right": right, "left_slopes": left_slopes, "right_slopes": right_slopes}
+        for name, values in tables.items():
+            self.register_buffer(name, torch.from_numpy(values.astype(np.float32)), persistent=False)
+
+    @classmethod
+    def of(cls, factors: Factors, half_windows: tuple[int, int]) -> Self:
+        """Differentiate factors, of which ``left`` is the activation's, by smoothed differences."""
         if factors.n_products == 0:
             factors = factors.as_products()
-        self.additive_left = factors.additive_a is not None
-        for name, values, additive, half_window in (
-            ("left", factors.left, factors.additive_a, half_windows[0]),
-            ("right", factors.right, factors.additive_b, half_windows[1]),
-        ):
-            slopes = smoothed_difference(_with_additive(values, additive), half_window)
-            self.register_buffer(name, _float32(values), persistent=False)
-            self.register_buffer(f"{name}_slopes", _float32(slopes), persistent=False)
+        left = smoothed_difference(_with_additive(factors.left, factors.additive_a), half_windows[0])
+        right = smoothed_difference(_with_additive(factors.right, factors.additive_b), half_windows[1])
+        return cls(factors.left, factors.right, left, right)
 
     def sums(
         self,
@@ -113,10 +112,6 @@ class FactoredGradient(ProductGradient):
 def _with_additive(factors: FactorArray, additive: FactorArray | None) -> FactorArray:
     """Append the additive part as a column; zeros if there is none."""
     return np.column_stack([factors, np.zeros(len(factors), factors.dtype) if additive is None else additive])
-
-
-def _float32(values: NDArray[Any]) -> Tensor:
-    return torch.from_numpy(values.astype(np.float32))
 
 
 def _padded(table: Tensor) -> Tensor:

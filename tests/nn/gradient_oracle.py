@@ -18,6 +18,18 @@ def smoothed_slopes(values, half_window):
     return np.array([slopes[min(max(x, first_full), last_full)] for x in range(len(values))])
 
 
+def differences(table, half_window):
+    """Derivatives with respect to activation and weight."""
+    return smoothed_slopes(table, half_window), smoothed_slopes(table.T, half_window).T
+
+
+def regressions(table):
+    """Slopes of the lines that fit rows and columns, as whole tables."""
+    by_weight = [np.polyfit(range(len(table)), column, 1)[0] for column in table.T]
+    by_activation = [np.polyfit(range(len(row)), row, 1)[0] for row in table]
+    return np.broadcast_to(by_weight, table.shape), np.broadcast_to(by_activation, table.T.shape).T
+
+
 @dataclass
 class Operand:
     """Quantised values, and what the quantiser did to them."""
@@ -50,14 +62,13 @@ class Operand:
         return total / np.sqrt(self.n_values * np.maximum(self.high - self.zero_point.ravel(), 1))
 
 
-def gradients(lanes, x, w, table, minima, half_windows, of_y):
+def gradients(lanes, x, w, table, minima, slopes, of_y):
     """Differentiate ``sum of_y * y`` with respect to the values of both operands, and to their scales.
 
     ``lanes`` holds flat places (output, activation, weight) of every product, the activation -1 where a lane holds a
-    zero; ``table`` is indexed by (activation, weight).
+    zero; ``table`` and its ``slopes`` with respect to both are indexed by (activation, weight).
     """
     at_y, at_x, at_w = np.array(lanes).reshape(-1, 3).T
-    slopes = smoothed_slopes(table, half_windows[0]), smoothed_slopes(table.T, half_windows[1]).T
     zx, sx = int(x.zero_point.ravel()[0]), float(x.scale.ravel()[0])
     xq = np.where(at_x < 0, zx, x.q.ravel()[at_x])
     wq, zw, sw = w.q.ravel()[at_w], w.flat(w.zero_point)[at_w], w.flat(w.scale)[at_w]

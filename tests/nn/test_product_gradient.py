@@ -33,12 +33,12 @@ from surrogate.nn import (
 from surrogate.nn.gradients import product_gradient
 from surrogate.nn.simulate_products import accurate_product
 from tests.nn.conftest import asymmetric_table, exact_surrogate, image
-from tests.nn.gradient_oracle import Operand, gradients, layer_lanes, matmul_lanes
+from tests.nn.gradient_oracle import Operand, differences, gradients, layer_lanes, matmul_lanes, regressions
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 FORMATS = [("5u", "4u"), ("4s", "5u"), ("5s", "4s")]
-WINDOWS = 2
+HALF_WINDOW = 2
 LAYERS = {
     "linear": (ApproxLinear, (6, 5), {}, (20, 6)),
     "linear of few rows": (ApproxLinear, (6, 3), {}, (2, 3, 6)),
@@ -64,8 +64,14 @@ LAYERS = {
 
 def configuration(formats, gradient, **options):
     table = asymmetric_table(*formats)
-    source = {"backend": "table"} if gradient == "difference" else {"surrogate": exact_surrogate(table)}
-    return ApproxConfig(multiplier=table, gradient=gradient, gradient_smoothing=WINDOWS, **source, **options)
+    by_table = gradient == "difference" or (gradient == "regression" and options.get("activation_operand") == "b")
+    source = {"backend": "table"} if by_table else {"surrogate": exact_surrogate(table)}
+    smoothing = {} if gradient == "regression" else {"gradient_smoothing": HALF_WINDOW}
+    return ApproxConfig(multiplier=table, gradient=gradient, **smoothing, **source, **options)
+
+
+def slopes_of(config, table):
+    return regressions(table) if config.gradient == "regression" else differences(table, HALF_WINDOW)
 
 
 def oriented(config):
@@ -105,7 +111,7 @@ def check_layer(case, config):
     xs, ws = Operand.of(x.numpy(), layer.activation_quantiser), Operand.of(weight, layer.weight_quantiser, shape)
     lanes = list(layer_lanes(layer, x.shape, direction.shape))
     table, minima = oriented(config)
-    expected = gradients(lanes, xs, ws, table, minima, (WINDOWS, WINDOWS), direction)
+    expected = gradients(lanes, xs, ws, table, minima, slopes_of(config, table), direction)
     assert not xs.inside.all()
     assert xs.zero_point.any() or config.activation_format.signed
     found = [of_x, layer.weight.grad]
@@ -117,7 +123,7 @@ def check_layer(case, config):
 
 
 @pytest.mark.parametrize("role", ["a", "b"])
-@pytest.mark.parametrize("gradient", ["difference", "factored"])
+@pytest.mark.parametrize("gradient", ["difference", "factored", "regression"])
 @pytest.mark.parametrize("case", LAYERS)
 def test_layers(case, gradient, role):
     formats = FORMATS[list(LAYERS).index(case) % len(FORMATS)]
@@ -129,7 +135,7 @@ small = st.integers(1, 3)
 
 
 @given(
-    st.sampled_from(["difference", "factored"]),
+    st.sampled_from(["difference", "factored", "regression"]),
     st.sampled_from(FORMATS),
     st.tuples(small, small),
     st.tuples(small, small),
@@ -147,7 +153,7 @@ def test_convolutions_of_any_geometry(gradient, formats, kernel, stride, dilatio
     check_layer(case, configuration(formats, gradient, skip_padding=skip, weight=QuantiserConfig()))
 
 
-@pytest.mark.parametrize("gradient", ["difference", "factored"])
+@pytest.mark.parametrize("gradient", ["difference", "factored", "regression"])
 @pytest.mark.parametrize("case", ["strided", "depthwise", "conv3d", "transposed1d", "transposed2d"])
 def test_lanes_that_the_hardware_skips_or_does_not(case, gradient):
     options = {"skip_inserted": False} if case.startswith("transposed") else {"skip_padding": True}
@@ -155,7 +161,7 @@ def test_lanes_that_the_hardware_skips_or_does_not(case, gradient):
     check_layer(case, configuration(FORMATS[0], gradient, weight=weight, **options))
 
 
-@pytest.mark.parametrize("gradient", ["difference", "factored"])
+@pytest.mark.parametrize("gradient", ["difference", "factored", "regression"])
 @pytest.mark.parametrize("case", ["linear", "grouped", "strided", "transposed1d"])
 def test_learned_steps(case, gradient):
     learned = {
@@ -177,7 +183,7 @@ def test_an_affine_weight_per_channel_with_a_learned_step_of_the_activation_only
 
 
 @pytest.mark.parametrize("role", ["a", "b"])
-@pytest.mark.parametrize("gradient", ["difference", "factored"])
+@pytest.mark.parametrize("gradient", ["difference", "factored", "regression"])
 @pytest.mark.parametrize(
     "shapes",
     [
@@ -206,14 +212,16 @@ def test_products_of_two_activations(shapes, gradient, role):
     ]
     table, minima = oriented(config)
     lanes = matmul_lanes(x.shape, y.shape)
-    expected = gradients(lanes, *operands, table, minima, (WINDOWS, WINDOWS), direction)
+    expected = gradients(lanes, *operands, table, minima, slopes_of(config, table), direction)
     found += [quantiser.scale.grad for quantiser in product.activations.values()]
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one.numpy(), other.reshape(one.shape), rtol=1e-5, atol=1e-5 * np.abs(other).max())
 
 
-@pytest.mark.parametrize("smoothing", [0, 7, None])
-@pytest.mark.parametrize("gradient", ["difference", "factored"])
+@pytest.mark.parametrize(
+    ("gradient", "smoothing"),
+    [*((gradient, h) for gradient in ("difference", "factored") for h in (0, 7, None)), ("regression", None)],
+)
 @pytest.mark.parametrize("label", ["exact8u", "exact8s"])
 def test_of_an_accurate_multiplier_they_are_the_straight_through_gradient(label, gradient, smoothing):
     for case in ("linear", "grouped", "transposed1d"):
@@ -222,6 +230,21 @@ def test_of_an_accurate_multiplier_they_are_the_straight_through_gradient(label,
             layer, x = build(case, ApproxConfig(multiplier=label, **options))
             found.append([*run(layer, x)[1], layer.weight.grad.clone()])
         for one, other in zip(*found, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+
+
+def test_a_constant_product_leaves_the_zero_points_alone():
+    """A surrogate without any product: of ``f = 7``, only the corrections by zero points have gradients."""
+    constant = TableMultiplier(np.full((32, 16), 7), "5u", "4u", name="constant")
+    model = surrogate.discover(constant)
+    assert model.n_products == 0
+    found = []
+    for gradient in ("difference", "factored", "regression"):
+        layer, x = build("strided", ApproxConfig(surrogate=model, gradient=gradient))
+        found.append([*run(layer, x)[1], layer.weight.grad.clone()])
+    for one, *others in zip(*found, strict=True):
+        assert one.abs().sum() > 0
+        for other in others:
             torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
 
 
@@ -377,6 +400,8 @@ def test_bad_configurations_are_refused():
     for smoothing in (-1, 2.0, True):
         with pytest.raises(ConversionError, match="gradient_smoothing must be None or a whole number"):
             ApproxConfig(multiplier="exact8u", gradient="difference", gradient_smoothing=smoothing)
+    with pytest.raises(ConversionError, match="gradient='regression' smooths nothing"):
+        ApproxConfig(multiplier="exact8u", gradient="regression", gradient_smoothing=3)
 
 
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's own, while tracing
