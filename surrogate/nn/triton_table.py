@@ -196,37 +196,38 @@ def table_sums(
     blocks = -(-per_group // block_channels)
     _, _, height, width = x.shape
     start = shift * count * kernel[0] * kernel[1]
-    table_kernel()[(groups * blocks * -(-positions // block_positions),)](
-        x,
-        offsets,
-        entries,
-        out,
-        positions,
-        out_h * out_w,
-        out_w,
-        x.shape[1] * height * width,
-        height * width,
-        stride[0] * width,
-        stride[1],
-        dilation[0] * width,
-        dilation[1],
-        kernel[0],
-        kernel[1],
-        channels,
-        first,
-        count,
-        per_group,
-        groups,
-        blocks,
-        out.stride(0),
-        out.stride(2),
-        out.stride(3),
-        (start + (1 << 31)) % (1 << 32) - (1 << 31),  # modulo 2**32
-        CHANNELS=block_channels,
-        POSITIONS=block_positions,
-        num_warps=WARPS,
-        enable_fp_fusion=False,  # there are no floats
-    )
+    with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]  # Triton launches on the current device
+        table_kernel()[(groups * blocks * -(-positions // block_positions),)](
+            x,
+            offsets,
+            entries,
+            out,
+            positions,
+            out_h * out_w,
+            out_w,
+            x.shape[1] * height * width,
+            height * width,
+            stride[0] * width,
+            stride[1],
+            dilation[0] * width,
+            dilation[1],
+            kernel[0],
+            kernel[1],
+            channels,
+            first,
+            count,
+            per_group,
+            groups,
+            blocks,
+            out.stride(0),
+            out.stride(2),
+            out.stride(3),
+            (start + (1 << 31)) % (1 << 32) - (1 << 31),  # modulo 2**32
+            CHANNELS=block_channels,
+            POSITIONS=block_positions,
+            num_warps=WARPS,
+            enable_fp_fusion=False,  # there are no floats
+        )
     return out
 
 

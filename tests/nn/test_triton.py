@@ -1,5 +1,7 @@
 """The table kernel of GPUs, run by Triton's interpreter: sums, layers, and what is said where it cannot run."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
@@ -148,6 +150,20 @@ def test_empty_batches_and_indices_outside(interpreter):
     w[0, 0, 0, 0] = 8
     with pytest.raises(RuntimeError, match=r"weight indices must be in \[0, 7\]"):
         sums_by_kernel(table, x, w, convolution)
+
+
+def test_it_is_launched_on_the_device_of_its_operands(interpreter, monkeypatch):
+    entered = []
+
+    @contextmanager
+    def record(tensor):
+        entered.append(tensor)
+        yield
+
+    monkeypatch.setattr(torch.cuda, "device_of", record)
+    x, *rest = table_operands(Convolution((1, 1)))
+    table_sums(x, *rest)
+    assert [each.data_ptr() for each in entered] == [x.data_ptr()]
 
 
 def test_tables_that_it_holds():
