@@ -214,7 +214,11 @@ class ApproxMultiheadAttention(nn.MultiheadAttention):
         shapes = [tuple(x.shape) for x in inputs]
         if any(x.is_nested for x in inputs):
             raise ConversionError("approximate attention takes no nested tensors; pad them, and give key_padding_mask")
-        if any(len(shape) != 3 for shape in shapes) or len({n for n, *_ in shapes}) > 1 or shapes[1][1] != shapes[2][1]:
+        if (
+            any(len(shape) != 3 for shape in shapes)
+            or any(s[0] != shapes[0][0] for s in shapes)
+            or shapes[1][1] != shapes[2][1]
+        ):
             raise ConversionError(
                 f"query, key and value must be of shapes (batch, length, features), or all without batch, with key and "
                 f"value of one length; got {', '.join(str(s) for s in shapes)} (batch first)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from surrogate.nn.operation import ApproxOperation
 from surrogate.nn.precision import no_autocast
 from surrogate.nn.product_gradient import ProductGradient, QuantisedOperand, product_with_gradient
 from surrogate.nn.quantise import Quantiser
+from surrogate.nn.standard_sums import StandardSurrogate, StandardTable
 
 
 class Matmul(nn.Module):
@@ -244,6 +245,8 @@ def _sums_of_integers(q: Tensor, axis: int, quantiser: Quantiser) -> Tensor:
 
 def matmul_sums(x: Tensor, y: Tensor, engine: Engine) -> Tensor:
     """Sum products of operand indices over the inner dimension: matrices, or batches of them that broadcast."""
+    if torch.compiler.is_exporting():  # batches of any size are no groups
+        return cast(StandardSurrogate | StandardTable, engine).matmul(x, y)
     layout = MatmulLayout.of(x, y)
     if 0 in (*layout.shape, layout.inner):
         return x.new_zeros(layout.shape)

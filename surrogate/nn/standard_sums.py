@@ -77,14 +77,23 @@ class StandardSurrogate:
             not factors.is_integer or (holds(factors.left) and holds(factors.right)),
         )
 
+    def _datatype(self, lanes: int) -> torch.dtype:
+        """Datatype that holds sums of so many products."""
+        if self.largest is not None and lanes * self.largest >= 1 << 24:
+            refuse_long_sums(lanes, self.largest)
+            return torch.float64
+        return torch.float32 if self.float32 else torch.float64
+
     def prepare(self, w: Tensor, groups: int) -> Tensor:
         """Look the factors of weights up: ``(out_channels, height, width, channels * terms)``."""
-        lanes = w[0].numel()
-        exact = self.largest is None or lanes * self.largest < 1 << 24
-        if self.largest is not None and not exact:
-            refuse_long_sums(lanes, self.largest)
-        dtype = torch.float32 if exact and self.float32 else torch.float64
-        return functional.embedding(w, self.right.to(dtype)).flatten(3)
+        return functional.embedding(w, self.right.to(self._datatype(w[0].numel()))).flatten(3)
+
+    def matmul(self, x: Tensor, y: Tensor) -> Tensor:
+        """Sum products over the inner dimension of matrices of indices, or batches of them that broadcast."""
+        dtype = self._datatype(x.shape[-1])
+        left = functional.embedding(x.long(), self.left.to(dtype)).flatten(-2)
+        right = functional.embedding(y.mT.long(), self.right.to(dtype)).flatten(-2)
+        return left @ right.mT
 
     def sums(self, x: Tensor, prepared: Tensor, convolution: Convolution) -> Tensor:
         """Sum products; see `Engine.sums`."""
@@ -126,6 +135,11 @@ class StandardTable:
                 total = total + lookup_rows(flat, index).sum(dim=-1)
             results.append(total)
         return torch.cat(results, dim=3)
+
+    def matmul(self, x: Tensor, y: Tensor) -> Tensor:
+        """Sum products over the inner dimension of matrices of indices, or batches of them that broadcast."""
+        index = x.long()[..., :, None, :] * self.table.shape[1] + y.mT.long()[..., None, :, :]
+        return lookup_rows(self.table.reshape(-1), index).sum(dim=-1)
 
 
 def _grouped(patches: Tensor, groups: int) -> Tensor:

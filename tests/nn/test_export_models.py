@@ -16,6 +16,7 @@ from surrogate.nn import (
     ApproxConv3d,
     ApproxConvTranspose2d,
     ApproxLinear,
+    ApproxMatmul,
     ConversionError,
     NotCalibratedError,
     QuantiserConfig,
@@ -75,6 +76,28 @@ def test_every_layer_gives_the_same_outputs_for_any_batch(kind, name):
         torch.testing.assert_close(y, expected)
     else:
         assert torch.equal(y, expected)
+
+
+@pytest.mark.parametrize("name", ["table", "surrogate"])
+def test_products_of_two_activations(name):
+    product = ApproxMatmul(CONFIGS[name])
+    x, y = torch.randn(3, 2, 4, 5), torch.randn(3, 1, 5, 6)
+    calibrate(product, [x], forward=lambda product, x: product(x, y))
+    program = export_model(product, x, y)
+    assert standard(program)
+    x, y = torch.randn(5, 2, 4, 5), torch.randn(5, 1, 5, 6)
+    assert torch.equal(program.module()(x, y), product.eval()(x, y))
+
+
+def test_transformers():
+    torch.manual_seed(0)
+    model, x = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), torch.randn(2, 5, 8)
+    approximate_(model, CONFIGS["surrogate"])
+    calibrate(model, [x])
+    program = export_model(model, x)
+    other = torch.randn(3, 5, 8)
+    with torch.no_grad():
+        torch.testing.assert_close(program.module()(other), model.eval()(other))
 
 
 def test_torchs_own_call_gives_standard_operators_too():
