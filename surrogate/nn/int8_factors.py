@@ -38,6 +38,8 @@ class Int8Factors:
         Shifted right factors, ``(weight values + 1, width)``; the last row is the column whose sum is subtracted.
     constant : Tensor
         ``sum_j s_j h_j`` for each weight value, int64.
+    has_constant : bool
+        Whether the left factors are shifted, so that the constant is not zero.
     has_column : bool
         Whether the right factors are shifted, so that the column is needed.
     lane_bound : int
@@ -48,6 +50,7 @@ class Int8Factors:
     words: tuple[Tensor, ...]
     columns: tuple[Tensor, ...]
     constant: Tensor
+    has_constant: bool
     has_column: bool
     lane_bound: int
 
@@ -64,6 +67,7 @@ class Int8Factors:
             _words(np.vstack([left - s, -s]), device),
             _words(np.vstack([right - t, -t]), device),  # -128 fits int8, where 128 does not
             torch.from_numpy(constant).to(device),
+            bool(s.any()),
             bool(t.any()),
             bound,
         )

@@ -161,6 +161,9 @@ def _multiply(factors: Int8Factors, x: Tensor, matrices: Int8Matrices, convoluti
     for group, matrix in enumerate(matrices.of_groups):
         lanes = patches[:, :, :, :, :, group].reshape(-1, matrix.shape[0])
         product = multiply(lanes, matrix).view(*out.shape[:3], matrix.shape[1])
-        out[:, :, :, group].copy_(product[..., : out.shape[4]] + matrices.constant[group])
+        part = product[..., : out.shape[4]]
+        if factors.has_constant:
+            part += matrices.constant[group]
         if factors.has_column:
-            out[:, :, :, group] -= product[..., out.shape[4] :]
+            part -= product[..., out.shape[4] :]
+        out[:, :, :, group] = part
