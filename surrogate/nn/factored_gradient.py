@@ -80,19 +80,24 @@ class FactoredGradient(ProductGradient):
         kernels = lookup_rows(self.right.to(dtype), w.index.int())
         right_slopes = lookup_rows(self.right_slopes.to(dtype), w.index.int())
         zero_points = w.zero_point.expand(gradient.shape[3])
+        runs = _runs(left.shape[1], convolution)
         of_x = torch.zeros(x.index.shape, dtype=dtype, device=gradient.device)
         of_w = torch.zeros(w.index.shape, dtype=dtype, device=gradient.device)
         for images in self._image_blocks(x.index):
             index, g = x.index[images].int(), gradient[images]
             if needs[0]:
                 slopes = lookup_rows(left_slopes, index)
-                of_x[images] = (slopes[..., :-1] * _of_input(g, kernels, index.shape, convolution)).sum(dim=4)
+                for run in runs:
+                    of_products = _of_input(g, kernels[..., run], index.shape, convolution)
+                    of_x[images] += of_products.mul_(slopes[..., :-1][..., run]).sum(dim=4)
                 if self.additive_left:
                     of_x[images] += slopes[..., -1] * _spread(g, index.shape, convolution)
                 if not w.kind.centred:
                     of_x[images] -= _spread(g * zero_points, index.shape, convolution)
             if needs[1]:
-                of_w += (right_slopes[..., :-1] * _of_kernel(g, lookup_rows(left, index), convolution)).sum(dim=4)
+                for run in runs:
+                    of_products = _of_kernel(g, lookup_rows(left[:, run], index), convolution)
+                    of_w += of_products.mul_(right_slopes[..., :-1][..., run]).sum(dim=4)
                 if x.kind.skips:
                     taken = (index != x.kind.operand.size).to(dtype)[..., None]
                     total = _of_kernel(g, taken, convolution)[..., 0]
@@ -123,16 +128,23 @@ def _pointwise(convolution: Convolution) -> bool:
     return convolution.kernel == convolution.stride == (1, 1)
 
 
-def _runs(values: Tensor, convolution: Convolution) -> Sequence[Tensor]:
-    """Split terms, the last axis, into what one convolution takes.
+def _runs(terms: int, convolution: Convolution) -> list[slice]:
+    """Split terms into what one product takes.
 
     One group takes all, as more channels; several take them one by one, which keeps depthwise convolutions depthwise.
     """
-    return (values,) if convolution.groups == 1 else torch.split(values, 1, dim=-1)
+    if convolution.groups == 1 or _pointwise(convolution):
+        return [slice(None)]
+    return [slice(term, term + 1) for term in range(terms)]
+
+
+def _channels_first(x: Tensor) -> Tensor:
+    """View channels-last values as torch names axes, in a memory layout that keeps convolutions in the fast one."""
+    return x.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
 
 def _of_input(g: Tensor, kernels: Tensor, shape: Sequence[int], convolution: Convolution) -> Tensor:
-    """Gradient of accurate products with respect to their input, term by term.
+    """Gradient of accurate products with respect to their input, of each term.
 
     Parameters
     ----------
@@ -153,19 +165,16 @@ def _of_input(g: Tensor, kernels: Tensor, shape: Sequence[int], convolution: Con
     groups, terms = convolution.groups, kernels.shape[-1]
     if _pointwise(convolution):
         rows = g.reshape(-1, groups, g.shape[3] // groups).transpose(0, 1)
-        found = rows @ kernels.reshape(groups, rows.shape[2], -1)
+        found: Tensor = rows @ kernels.reshape(groups, rows.shape[2], -1)
         return found.transpose(0, 1).reshape(*shape, terms)
-    parts = []
-    for run in _runs(kernels, convolution):
-        size = torch.Size([shape[0], shape[3] * run.shape[-1], shape[1], shape[2]])
-        weight, of_output = run.flatten(3).permute(0, 3, 1, 2), g.permute(0, 3, 1, 2)
-        found = conv2d_input(size, weight, of_output, convolution.stride, 0, convolution.dilation, groups)  # type: ignore[no-untyped-call]
-        parts.append(found.permute(0, 2, 3, 1).reshape(*shape, run.shape[-1]))
-    return torch.cat(parts, dim=-1)
+    size = torch.Size([shape[0], shape[3] * terms, shape[1], shape[2]])
+    weight, of_output = _channels_first(kernels.flatten(3)), _channels_first(g)
+    found = conv2d_input(size, weight, of_output, convolution.stride, 0, convolution.dilation, groups)  # type: ignore[no-untyped-call]
+    return found.permute(0, 2, 3, 1).reshape(*shape, terms)
 
 
 def _of_kernel(g: Tensor, factors: Tensor, convolution: Convolution) -> Tensor:
-    """Gradient of accurate products with respect to their kernel, term by term.
+    """Gradient of accurate products with respect to their kernel, of each term.
 
     Parameters
     ----------
@@ -187,13 +196,10 @@ def _of_kernel(g: Tensor, factors: Tensor, convolution: Convolution) -> Tensor:
         rows = g.reshape(-1, groups, out_channels // groups).permute(1, 2, 0)
         lanes = factors.reshape(-1, groups, shape[3] * terms).transpose(0, 1)
         return (rows @ lanes).reshape(*shape, terms)
-    parts = []
-    for run in _runs(factors, convolution):
-        images, of_output = run.flatten(3).permute(0, 3, 1, 2), g.permute(0, 3, 1, 2)
-        size = torch.Size([out_channels, shape[3] * run.shape[-1], *convolution.kernel])
-        found = conv2d_weight(images, size, of_output, convolution.stride, 0, convolution.dilation, groups)  # type: ignore[no-untyped-call]
-        parts.append(found.permute(0, 2, 3, 1).reshape(*shape, run.shape[-1]))
-    return torch.cat(parts, dim=-1)
+    images, of_output = _channels_first(factors.flatten(3)), _channels_first(g)
+    size = torch.Size([out_channels, shape[3] * terms, *convolution.kernel])
+    found: Tensor = conv2d_weight(images, size, of_output, convolution.stride, 0, convolution.dilation, groups)  # type: ignore[no-untyped-call]
+    return found.permute(0, 2, 3, 1).reshape(*shape, terms)
 
 
 def _spread(g: Tensor, shape: Sequence[int], convolution: Convolution) -> Tensor:

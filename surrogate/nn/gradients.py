@@ -16,7 +16,7 @@ ends at 0.64 to 0.81 of the straight-through loss through ``bam8u_h5v8``, 0.46 t
 0.78 through ``etm8u`` (``regression``: 0.65 to 0.80, 0.47 to 0.92 and 0.60 to 0.83), but at 1.02 to 1.07 of it through
 ``drum8u_k3``, which has no bias (1.04 to 1.13).
 
-``regression`` costs nothing and is the first to try. ``factored`` and ``difference`` follow the multiplier through the
+``regression`` costs little and is the first to try. ``factored`` and ``difference`` follow the multiplier through the
 range of its operands, and are equal for an exact surrogate: take ``factored`` where there is one of few terms, or
 operands are too wide for a table, and ``difference`` for tables of high rank.
 
