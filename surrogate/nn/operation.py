@@ -156,8 +156,9 @@ class ApproxOperation(nn.Module, ABC):
         kind = "exact" if self.exact else "approximate"
         backend = self.config.backend if self.config.backend == "table" else f"{kind} surrogate"
         own = super().extra_repr()
+        gradient = "" if self.product_gradient is None else f", gradient={self.config.gradient}"
         state = "" if self.calibrated else ", not calibrated"
-        return f"{own}{', ' if own else ''}multiplier={self.config.name}, by {backend}{state}"
+        return f"{own}{', ' if own else ''}multiplier={self.config.name}, by {backend}{gradient}{state}"
 
 
 def approximate_operations(model: nn.Module) -> Iterator[tuple[str, ApproxOperation]]:

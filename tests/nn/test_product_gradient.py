@@ -369,6 +369,7 @@ def test_the_model_keeps_its_state_and_its_gradient():
     assert set(model.state_dict()) == plain
     x = torch.from_numpy(image(3, 2, 4, 4))
     calibrate(model, [x])
+    assert "gradient=difference" in str(model[0])
     (found,) = run(model, x)[1]
     for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):  # noqa: S301
         assert torch.equal(run(twin, x)[1][0], found)
