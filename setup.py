@@ -63,6 +63,7 @@ setup(
                 "axs_quantisation_size",
                 "axs_quantise",
                 "axs_quantise_weights",
+                "axs_range",
                 "axs_sums",
             ],
             optional=True,

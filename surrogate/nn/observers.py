@@ -26,6 +26,8 @@ from torch import Tensor
 
 from multipliers.operands import OperandFormat
 from surrogate.nn.errors import QuantisationError
+from surrogate.nn.native.library import load_library
+from surrogate.nn.native.quantised import finite_range as compiled_range
 from surrogate.nn.operators import opaque
 
 OBSERVERS = ("minmax", "moving_average", "percentile", "mse")
@@ -177,15 +179,23 @@ def observed_range(
     QuantisationError
         If a value is not finite.
     """
-    low, high = torch.aminmax(x, dim=1)
-    if not bool(torch.isfinite(low).all() & torch.isfinite(high).all()):
+    found = finite_range(x)
+    if found is None:
         raise QuantisationError(
             f"cannot quantise: the {subject} NaN or infinity; look for a layer that diverges, or for NaN in the data"
         )
     if observer in ("percentile", "mse"):
         grid = AffineGrid(OperandFormat.parse(operand), symmetric)
         return clipped_range(Samples.of(x), observer, percentile, grid)
-    return low, high
+    return found
+
+
+def finite_range(x: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Smallest and largest value of each channel; None if one is not finite."""
+    if x.device.type == "cpu" and load_library() is not None:
+        return compiled_range(x)
+    low, high = torch.aminmax(x, dim=1)
+    return (low, high) if bool(torch.isfinite(low).all() & torch.isfinite(high).all()) else None
 
 
 def clipped_range(samples: Samples, observer: str, percentile: float, grid: AffineGrid) -> tuple[Tensor, Tensor]:

@@ -1,5 +1,21 @@
 /* Each loop is written once, and compiled by VARIANT for each instruction set. */
 #include "elementwise.h"
+#include <float.h>
+
+INLINE int range(const float *restrict x, int64_t n, float *low, float *high)
+{
+    float smallest = FLT_MAX, largest = -FLT_MAX;
+    int32_t infinite = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const float value = x[i];
+        smallest = value < smallest ? value : smallest;
+        largest = value > largest ? value : largest;
+        infinite |= !(value <= FLT_MAX && value >= -FLT_MAX);
+    }
+    *low = smallest;
+    *high = largest;
+    return infinite;
+}
 
 /* Rounding adds and subtracts 1.5 * 2**23: exact for |x / scale| < 2**22, and what is larger is clamped anyway. */
 INLINE void quantise(const float *restrict x, uint8_t *restrict codes, uint8_t *restrict inside, int64_t n,
@@ -62,6 +78,10 @@ INLINE void rescale(const uint32_t *restrict sums, const uint32_t *restrict othe
 }
 
 #define VARIANT(name, target)                                                                                         \
+    target static int name##_range(const float *x, int64_t n, float *low, float *high)                                \
+    {                                                                                                                 \
+        return range(x, n, low, high);                                                                                \
+    }                                                                                                                 \
     target static void name##_quantise(const float *x, uint8_t *codes, uint8_t *inside, int64_t n, Grid *grid)        \
     {                                                                                                                 \
         quantise(x, codes, inside, n, grid);                                                                          \
@@ -83,7 +103,7 @@ INLINE void rescale(const uint32_t *restrict sums, const uint32_t *restrict othe
     {                                                                                                                 \
         rescale(sums, other, n, constant, factor, scale, bias, y);                                                    \
     }                                                                                                                 \
-    static const Elementwise name = {name##_quantise, name##_dequantise, name##_mask, name##_add_rows, name##_rescale};
+    static const Elementwise name = {name##_range, name##_quantise, name##_dequantise, name##_mask, name##_add_rows, name##_rescale};
 
 VARIANT(baseline, )
 #ifdef HAVE_X86_KERNELS

@@ -13,6 +13,8 @@ typedef struct {
 } Grid;
 
 typedef struct {
+    /* Smallest and largest value, and whether any is infinite or not a number. */
+    int (*range)(const float *x, int64_t n, float *low, float *high);
     /* Indices of n values, and (unless NULL) bytes that are 1 where nothing was clamped. */
     void (*quantise)(const float *x, uint8_t *codes, uint8_t *inside, int64_t n, Grid *grid);
     /* y = (index + minimum - zero) * scale */

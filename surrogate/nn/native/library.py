@@ -72,6 +72,8 @@ def load_library() -> ctypes.CDLL | None:
         library.axs_pack.restype = c_int
         library.axs_quantise.argtypes = [POINTER(Quantisation), c_int64, c_int64]
         library.axs_quantise.restype = None
+        library.axs_range.argtypes = [c_void_p, c_int64, c_int64, c_void_p, c_void_p]
+        library.axs_range.restype = c_int
         library.axs_quantise_weights.argtypes = [
             *(c_void_p, c_int64, c_int64, c_void_p, c_void_p),
             *(POINTER(Quantisation), c_void_p),

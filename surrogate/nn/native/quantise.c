@@ -61,6 +61,15 @@ static void quantise_image(const Elementwise *loops, int64_t image, Quantisation
             }
 }
 
+/* Range of each channel of x [channels][n]. Returns whether a value is infinite or not a number. */
+EXPORT int axs_range(const float *x, int64_t channels, int64_t n, float *low, float *high)
+{
+    int infinite = 0;
+    for (int64_t c = 0; c < channels; c++)
+        infinite |= elementwise()->range(x + c * n, n, low + c, high + c);
+    return infinite;
+}
+
 /* What the caller's description of a Quantisation must agree with. */
 EXPORT int64_t axs_quantisation_size(void)
 {

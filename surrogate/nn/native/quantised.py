@@ -74,6 +74,14 @@ class Packed:
         return y
 
 
+def finite_range(x: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Return the smallest and largest value of each channel of float32 ``(channels, n)``; None if one is not finite."""
+    x = x.contiguous()
+    low, high = torch.empty(len(x)), torch.empty(len(x))
+    infinite = require_library().axs_range(x.data_ptr(), *x.shape, low.data_ptr(), high.data_ptr())
+    return None if infinite else (low, high)
+
+
 def quantise_activations(
     x: Tensor,
     shape: tuple[int, int, int, int],
