@@ -145,10 +145,10 @@ class ApproxLayer(ApproxOperation):
         if self.training:
             self.activation_quantiser.observe(x, "average")
         wide = widened(x)
+        compiled = self._compiled(wide)
+        if compiled is not None:
+            return compiled.to(x.dtype)
         with no_autocast(x.device):
-            compiled = self._compiled(wide)
-            if compiled is not None:
-                return compiled.to(x.dtype)
             learned = (x, self.weight, self.activation_quantiser.scale, self.weight_quantiser.scale)
             if torch.is_grad_enabled() and any(part.requires_grad for part in learned):
                 y = self._differentiable(self.expand(wide))

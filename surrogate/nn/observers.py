@@ -26,8 +26,6 @@ from torch import Tensor
 
 from multipliers.operands import OperandFormat
 from surrogate.nn.errors import QuantisationError
-from surrogate.nn.native.library import load_library
-from surrogate.nn.native.quantised import finite_range as compiled_range
 from surrogate.nn.operators import opaque
 
 OBSERVERS = ("minmax", "moving_average", "percentile", "mse")
@@ -179,23 +177,20 @@ def observed_range(
     QuantisationError
         If a value is not finite.
     """
-    found = finite_range(x)
-    if found is None:
-        raise QuantisationError(
-            f"cannot quantise: the {subject} NaN or infinity; look for a layer that diverges, or for NaN in the data"
-        )
+    low, high = torch.aminmax(x, dim=1)
+    if not bool(torch.isfinite(low).all() & torch.isfinite(high).all()):
+        raise not_finite(subject)
     if observer in ("percentile", "mse"):
         grid = AffineGrid(OperandFormat.parse(operand), symmetric)
         return clipped_range(Samples.of(x), observer, percentile, grid)
-    return found
+    return low, high
 
 
-def finite_range(x: Tensor) -> tuple[Tensor, Tensor] | None:
-    """Smallest and largest value of each channel; None if one is not finite."""
-    if x.device.type == "cpu" and load_library() is not None:
-        return compiled_range(x)
-    low, high = torch.aminmax(x, dim=1)
-    return (low, high) if bool(torch.isfinite(low).all() & torch.isfinite(high).all()) else None
+def not_finite(subject: str) -> QuantisationError:
+    """Make the error of values that have no finite range; ``subject`` as of `observed_range`."""
+    return QuantisationError(
+        f"cannot quantise: the {subject} NaN or infinity; look for a layer that diverges, or for NaN in the data"
+    )
 
 
 def clipped_range(samples: Samples, observer: str, percentile: float, grid: AffineGrid) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,9 @@ from multipliers.operands import OperandFormat
 from surrogate.nn.errors import NotCalibratedError, QuantisationError
 from surrogate.nn.fixed_precision import FixedPrecision
 from surrogate.nn.learned_step import learned_step_quantised, positive_steps, with_scaled_gradient
-from surrogate.nn.observers import OBSERVERS, AffineGrid, Histogram, clipped_range, observed_range
+from surrogate.nn.native.library import load_library
+from surrogate.nn.native.observed import observe_range
+from surrogate.nn.observers import OBSERVERS, AffineGrid, Histogram, clipped_range, not_finite, observed_range
 
 SCHEMES = ("auto", "symmetric", "affine")
 GRANULARITIES = ("tensor", "channel")
@@ -203,12 +205,18 @@ class Quantiser(FixedPrecision):
         if x.numel() == 0:
             return
         flat = x.detach().reshape(self.scale.numel(), -1).float()
+        if self._observes_natively(flat):
+            self._observe_natively(flat, how)
+            return
         low, high = self._range(flat, how)
         if self.config.learned_step and how != "extend" and self.calibrated:
             return
         if how != "replace":
             if how == "average" or self.config.observer == "moving_average":
-                later = self.minimum.lerp(low, self.config.momentum), self.maximum.lerp(high, self.config.momentum)
+                later = tuple(
+                    before + (now - before) * self.config.momentum
+                    for before, now in ((self.minimum, low), (self.maximum, high))
+                )
             elif self.config.observer == "minmax":
                 later = torch.minimum(low, self.minimum), torch.maximum(high, self.maximum)
             else:
@@ -222,12 +230,33 @@ class Quantiser(FixedPrecision):
         self.scale.copy_(scale)
         self.zero_point.copy_(zero_point.to(torch.int32))
 
+    def _observes_natively(self, flat: Tensor) -> bool:
+        """Whether compiled code can find and remember the range of float32 ``(channels, n)`` values."""
+        config = self.config
+        plain = config.observer in ("minmax", "moving_average") and not config.learned_step
+        on_cpu = plain and not torch.compiler.is_compiling() and flat.device.type == self.scale.device.type == "cpu"
+        return on_cpu and load_library() is not None
+
+    def _observe_natively(self, flat: Tensor, how: str) -> None:
+        averages = how == "average" or self.config.observer == "moving_average"
+        state = self.minimum, self.maximum, self.scale, self.zero_point
+        first = how == "replace" or not self.calibrated
+        momentum = self.config.momentum if averages else None
+        if not observe_range(flat.contiguous(), self.grid, state, first=first, momentum=momentum):
+            raise not_finite(self._subject)
+        self.observed.fill_(True)
+        self._calibrated = True
+
+    @property
+    def _subject(self) -> str:
+        """What holds the values, for errors."""
+        return "activations hold" if self.batched else "weight holds"
+
     def _range(self, flat: Tensor, how: str) -> tuple[Tensor, Tensor]:
         """Range of ``(channels, n)`` values; in calibration, of observers that clip, of all values since `reset`."""
         config = self.config
-        subject = "activations hold" if self.batched else "weight holds"
         low, high = observed_range(
-            flat, subject, config.observer, config.percentile, self.operand.label, self.symmetric
+            flat, self._subject, config.observer, config.percentile, self.operand.label, self.symmetric
         )
         if how != "extend" or config.observer not in ("percentile", "mse"):
             return low, high

@@ -55,7 +55,7 @@ void place_block(const Problem *p, Block *b, int64_t number)
     }
 }
 
-/* Copy lanes of one group to a panel. Runs are copied 16 bytes at a time, in order: what is too much is overwritten by
+/* Copy lanes of one group to a panel. Runs are copied COPY bytes at a time, in order: what is too much is overwritten by
  * the next run, or lies in the slack behind buffer and panel. */
 void fill_panel(const Problem *p, const Block *b, const uint8_t *source, int64_t group, int64_t first, int lanes,
                 uint8_t *panel)
@@ -77,8 +77,8 @@ void fill_panel(const Problem *p, const Block *b, const uint8_t *source, int64_t
                 lanes_of + run->image * image + run->row * p->stride_h * p->width + run->column * p->stride_w;
             uint8_t *to = panel + run->start;
             if (p->stride_w == 1)
-                for (int i = 0; i < run->length; i += 16)
-                    memcpy(to + i, from + i, 16);
+                for (int i = 0; i < run->length; i += COPY)
+                    memcpy(to + i, from + i, COPY);
             else
                 for (int i = 0; i < run->length; i++)
                     to[i] = from[i * p->stride_w];

@@ -13,6 +13,7 @@
 enum {
     SLACK = 512,    /* bytes that may be read behind packed activations */
     CHANNELS = 256, /* of a tile of sums */
+    COPY = 32,      /* bytes at a time */
     LINE = 16       /* int32 of a cache line */
 };
 

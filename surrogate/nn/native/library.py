@@ -47,6 +47,16 @@ class Quantisation(ctypes.Structure):
     )
 
 
+class Observation(ctypes.Structure):
+    """Arguments of ``axs_observe``: the structure of the same name in quantise.c."""
+
+    _fields_ = (
+        ("momentum", c_float),
+        *((name, c_int32) for name in ("extend", "first", "low", "high", "symmetric")),
+        *((name, c_void_p) for name in ("minimum", "maximum", "scale", "zero")),
+    )
+
+
 def library_path() -> Path | None:
     """Path of the compiled library, or None where none was built."""
     folder = Path(__file__).parent
@@ -62,18 +72,21 @@ def load_library() -> ctypes.CDLL | None:
         return None
     try:
         library = ctypes.CDLL(str(path))
-        library.axs_problem_size.restype = c_int64
-        library.axs_quantisation_size.restype = c_int64
-        sizes = library.axs_problem_size(), library.axs_quantisation_size()
-        if sizes != (ctypes.sizeof(Problem), ctypes.sizeof(Quantisation)):
-            return None
+        for structure, size in (
+            (Problem, library.axs_problem_size),
+            (Quantisation, library.axs_quantisation_size),
+            (Observation, library.axs_observation_size),
+        ):
+            size.restype = c_int64
+            if size() != ctypes.sizeof(structure):
+                return None
         library.axs_features.restype = c_int
         library.axs_pack.argtypes = [c_void_p, c_int64, c_int64, c_int64, c_int32, c_void_p, c_void_p]
         library.axs_pack.restype = c_int
         library.axs_quantise.argtypes = [POINTER(Quantisation), c_int64, c_int64]
         library.axs_quantise.restype = None
-        library.axs_range.argtypes = [c_void_p, c_int64, c_int64, c_void_p, c_void_p]
-        library.axs_range.restype = c_int
+        library.axs_observe.argtypes = [c_void_p, c_int64, c_int64, c_void_p, c_void_p, POINTER(Observation)]
+        library.axs_observe.restype = c_int
         library.axs_quantise_weights.argtypes = [
             *(c_void_p, c_int64, c_int64, c_void_p, c_void_p),
             *(POINTER(Quantisation), c_void_p),

@@ -1,5 +1,7 @@
 /* Quantisation of float tensors straight to packed indices, and back. */
 #include "convolution.h"
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
 /* Activations are [images][channels][height][width], or, with channels last, [images][height][width][channels]. */
@@ -62,12 +64,69 @@ static void quantise_image(const Elementwise *loops, int64_t image, Quantisation
 }
 
 /* Range of each channel of x [channels][n]. Returns whether a value is infinite or not a number. */
-EXPORT int axs_range(const float *x, int64_t channels, int64_t n, float *low, float *high)
+static int range_of(const float *x, int64_t channels, int64_t n, float *low, float *high)
 {
     int infinite = 0;
     for (int64_t c = 0; c < channels; c++)
         infinite |= elementwise()->range(x + c * n, n, low + c, high + c);
     return infinite;
+}
+
+/* Which integers stand for a range, see AffineGrid in observers.py, and what is remembered of earlier ranges. */
+typedef struct {
+    float momentum; /* of the newest range */
+    int32_t extend; /* to the union of ranges instead, */
+    int32_t first;  /* unless this is the first one */
+    int32_t low, high, symmetric;
+    float *minimum, *maximum, *scale;
+    int32_t *zero;
+} Observation;
+
+EXPORT int64_t axs_observation_size(void)
+{
+    return sizeof(Observation);
+}
+
+static float remembered(const Observation *o, float before, float now, int is_low)
+{
+    if (o->first)
+        return now;
+    if (o->extend)
+        return is_low == (now < before) ? now : before;
+    return before + (now - before) * o->momentum;
+}
+
+/* Take note of the range of each channel of x [channels][n], and set scales and zero points. Returns whether a value
+ * is infinite or not a number; nothing is noted then. `low` and `high` are for work, [channels]. */
+EXPORT int axs_observe(const float *x, int64_t channels, int64_t n, float *low, float *high, const Observation *o)
+{
+    const float tiny = FLT_MIN, steps = (float)(o->high - o->low), middle = (float)((o->high + 1) / 2);
+    if (range_of(x, channels, n, low, high))
+        return 1;
+    for (int64_t c = 0; c < channels; c++) {
+        o->minimum[c] = remembered(o, o->minimum[c], low[c], 1);
+        o->maximum[c] = remembered(o, o->maximum[c], high[c], 0);
+        const float least = o->minimum[c] < 0 ? o->minimum[c] : 0, most = o->maximum[c] > 0 ? o->maximum[c] : 0;
+        const float magnitude = -least > most ? -least : most;
+        float scale, zero = 0;
+        if (!o->symmetric)
+            scale = (most - least) / steps;
+        else if (o->low < 0)
+            scale = magnitude / (float)(o->high > 1 ? o->high : 1);
+        else {
+            zero = least < 0 ? middle : 0;
+            scale = magnitude / (least < 0 ? (o->high - middle > 1 ? o->high - middle : 1) : (float)o->high);
+        }
+        scale = scale > tiny ? scale : 1;
+        if (!o->symmetric) {
+            zero = rintf((float)o->low - least / scale);
+            zero = zero < (float)o->low ? (float)o->low : zero;
+            zero = zero > (float)o->high ? (float)o->high : zero;
+        }
+        o->scale[c] = scale;
+        o->zero[c] = (int32_t)zero;
+    }
+    return 0;
 }
 
 /* What the caller's description of a Quantisation must agree with. */

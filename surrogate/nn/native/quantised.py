@@ -5,6 +5,8 @@ The integers are those of `surrogate.nn.quantise`; an index is an integer minus 
 
 from __future__ import annotations
 
+import math
+import threading
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +19,7 @@ from surrogate.nn.native.threads import on_threads, worthwhile_threads
 SLACK = 512
 """Bytes that the library reads behind packed activations; as in convolution.h."""
 
+_MOST_SCRATCH = 1 << 23  # float32 that a thread keeps
 _VALUES_PER_THREAD = 1 << 18  # a thread takes about as long to start as to quantise so many values
 
 
@@ -66,20 +69,15 @@ class Packed:
         return self.shape[2] + top + bottom, self.shape[3] + left + right
 
     def dequantised(self) -> Tensor:
-        """Return ``scale * (q - zero)``, float32, shape ``shape``, contiguous."""
-        y = torch.empty(self.shape)
+        """Return ``scale * (q - zero)``, float32, shape ``shape``, contiguous.
+
+        Small results share memory with those of earlier calls on the same thread: use them at once, or copy them.
+        """
+        y = _scratch(math.prod(self.shape)).reshape(self.shape)
         arguments = _arguments(self.shape, self.padding, self.padded, self.grid)
         arguments.codes = self.codes.data_ptr()
         require_library().axs_dequantise(arguments, y.data_ptr())
         return y
-
-
-def finite_range(x: Tensor) -> tuple[Tensor, Tensor] | None:
-    """Return the smallest and largest value of each channel of float32 ``(channels, n)``; None if one is not finite."""
-    x = x.contiguous()
-    low, high = torch.empty(len(x)), torch.empty(len(x))
-    infinite = require_library().axs_range(x.data_ptr(), *x.shape, low.data_ptr(), high.data_ptr())
-    return None if infinite else (low, high)
 
 
 def quantise_activations(
@@ -157,6 +155,19 @@ def mask_(values: Tensor, inside: Tensor) -> Tensor:
     """Set float32 ``values`` to 0 where ``inside``, of the same memory order, is 0; in place."""
     require_library().axs_mask(values.data_ptr(), inside.data_ptr(), values.numel())
     return values
+
+
+_local = threading.local()
+
+
+def _scratch(count: int) -> Tensor:
+    """Memory for ``count`` float32: new pages for each call would cost as much as the work done on them."""
+    if count > _MOST_SCRATCH:
+        return torch.empty(count)
+    held: Tensor | None = getattr(_local, "held", None)
+    if held is None or len(held) < count:
+        held = _local.held = torch.empty(count)
+    return held[:count]
 
 
 def _arguments(
