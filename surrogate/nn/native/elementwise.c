@@ -2,19 +2,39 @@
 #include "elementwise.h"
 #include <float.h>
 
+enum { PARTS = 32 };
+
 INLINE int range(const float *restrict x, int64_t n, float *low, float *high)
 {
-    float smallest = FLT_MAX, largest = -FLT_MAX;
-    int32_t infinite = 0;
-    for (int64_t i = 0; i < n; i++) {
-        const float value = x[i];
-        smallest = value < smallest ? value : smallest;
-        largest = value > largest ? value : largest;
-        infinite |= !(value <= FLT_MAX && value >= -FLT_MAX);
+    float smallest[PARTS], largest[PARTS]; /* of every PARTS-th value: a compiler may not reorder comparisons itself */
+    int32_t infinite[PARTS];
+    for (int j = 0; j < PARTS; j++) {
+        smallest[j] = FLT_MAX;
+        largest[j] = -FLT_MAX;
+        infinite[j] = 0;
     }
-    *low = smallest;
-    *high = largest;
-    return infinite;
+    int64_t i = 0;
+    for (; i + PARTS <= n; i += PARTS)
+        for (int j = 0; j < PARTS; j++) {
+            const float value = x[i + j];
+            smallest[j] = value < smallest[j] ? value : smallest[j];
+            largest[j] = value > largest[j] ? value : largest[j];
+            infinite[j] |= !(value <= FLT_MAX && value >= -FLT_MAX);
+        }
+    for (int j = 0; i + j < n; j++) {
+        const float value = x[i + j];
+        smallest[j] = value < smallest[j] ? value : smallest[j];
+        largest[j] = value > largest[j] ? value : largest[j];
+        infinite[j] |= !(value <= FLT_MAX && value >= -FLT_MAX);
+    }
+    *low = smallest[0];
+    *high = largest[0];
+    for (int j = 1; j < PARTS; j++) {
+        *low = smallest[j] < *low ? smallest[j] : *low;
+        *high = largest[j] > *high ? largest[j] : *high;
+        infinite[0] |= infinite[j];
+    }
+    return infinite[0];
 }
 
 /* Rounding adds and subtracts 1.5 * 2**23: exact for |x / scale| < 2**22, and what is larger is clamped anyway. */

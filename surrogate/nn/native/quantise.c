@@ -13,7 +13,7 @@ typedef struct {
     Grid grid;
 } Quantisation;
 
-enum { SQUARE = 64 };
+enum { SQUARE = 64, AT_ONCE = 2048 };
 
 /* One image whose channels are last: squares of pixels and channels are quantised, then transposed. */
 static void quantise_rows(const Elementwise *loops, const float *x, uint8_t *codes, uint8_t *inside, Quantisation *q)
@@ -37,6 +37,21 @@ static void quantise_rows(const Elementwise *loops, const float *x, uint8_t *cod
             }
 }
 
+/* One channel of an image, into its padding. Rows may be much shorter than a loop over elements likes. */
+static void quantise_plane(const Elementwise *loops, const float *x, uint8_t *codes, uint8_t *inside, Quantisation *q)
+{
+    uint8_t rows[AT_ONCE];
+    const int64_t fit = AT_ONCE / q->width;
+    for (int64_t row = 0; row < q->height;) {
+        uint8_t *to = codes + (q->top + row) * q->padded_w + q->left;
+        const int64_t left = q->height - row, count = fit < 1 ? 1 : fit < left ? fit : left, at = row * q->width;
+        loops->quantise(x + at, fit < 1 ? to : rows, inside ? inside + at : 0, count * q->width, &q->grid);
+        for (int64_t i = 0; fit >= 1 && i < count; i++)
+            memcpy(to + i * q->padded_w, rows + i * q->width, q->width);
+        row += count;
+    }
+}
+
 static void quantise_image(const Elementwise *loops, int64_t image, Quantisation *q)
 {
     const int64_t plane = q->padded_h * q->padded_w, size = q->channels * q->height * q->width;
@@ -56,11 +71,8 @@ static void quantise_image(const Elementwise *loops, int64_t image, Quantisation
         loops->quantise(x, codes, inside, size, &q->grid);
     else
         for (int64_t c = 0; c < q->channels; c++)
-            for (int64_t row = 0; row < q->height; row++) {
-                const int64_t at = (c * q->height + row) * q->width;
-                uint8_t *to = codes + c * plane + (q->top + row) * q->padded_w + q->left;
-                loops->quantise(x + at, to, inside ? inside + at : 0, q->width, &q->grid);
-            }
+            quantise_plane(loops, x + c * q->height * q->width, codes + c * plane,
+                           inside ? inside + c * q->height * q->width : 0, q);
 }
 
 /* Range of each channel of x [channels][n]. Returns whether a value is infinite or not a number. */
@@ -167,7 +179,12 @@ EXPORT int axs_quantise_weights(const float *w, int64_t channels, int64_t lanes,
 EXPORT void axs_dequantise(const Quantisation *q, float *y)
 {
     const Elementwise *loops = elementwise();
-    for (int64_t plane = 0; plane < q->images * q->channels; plane++)
+    const int64_t planes = q->images * q->channels;
+    if (q->padded_h == q->height && q->padded_w == q->width) {
+        loops->dequantise(q->codes, y, planes * q->height * q->width, &q->grid);
+        return;
+    }
+    for (int64_t plane = 0; plane < planes; plane++)
         for (int64_t row = 0; row < q->height; row++, y += q->width) {
             const uint8_t *codes = q->codes + (plane * q->padded_h + q->top + row) * q->padded_w + q->left;
             loops->dequantise(codes, y, q->width, &q->grid);
