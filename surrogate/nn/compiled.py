@@ -6,7 +6,7 @@ byte per activation is kept (and one that marks what was clamped), not the float
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,11 +15,17 @@ from torch import Tensor
 from surrogate.nn.functional import AccurateConvolution
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.native import NativeTable
-from surrogate.nn.native.quantised import AffineIntegers, Packed, mask_, quantise_activations, quantise_weights
+from surrogate.nn.native.quantised import (
+    AffineIntegers,
+    Packed,
+    dequantised,
+    mask_,
+    quantise_activations,
+    quantise_weights,
+)
 from surrogate.nn.native.sums import run
 from surrogate.nn.quantise import Quantiser
 
-_NOTHING = torch.empty(0, dtype=torch.uint8)
 _LARGEST_CORRECTION = 3 * 255 * 255  # per lane, of operands of at most 8 bits
 
 
@@ -67,6 +73,8 @@ class CompiledWeights:
         Indices, uint8, ``(groups, out_channels, lanes)``.
     inside : Tensor
         uint8, as the weight: 1 where nothing was clamped.
+    values : Tensor
+        What they stand for, ``scale * (q - zero)``, as the weight.
     sums : Tensor
         Sum of the integers of each output channel, int64.
     scale, zero : Tensor
@@ -77,27 +85,21 @@ class CompiledWeights:
 
     codes: Tensor
     inside: Tensor
+    values: Tensor
     sums: Tensor
     scale: Tensor
     zero: Tensor
     centred: bool
-    minimum: int
-    """Smallest integer of the operand."""
 
     @classmethod
     def of(cls, weight: Tensor, quantiser: Quantiser, minimum: int, groups: int) -> CompiledWeights:
         """Quantise float32 weights, output channels first, as the quantiser says."""
-        channels = len(weight)
+        channels = weight.shape[0]
         scale = quantiser.scale.detach().expand(channels).contiguous()
         zero = quantiser.zero_point.expand(channels).contiguous()
         limits = AffineIntegers(1.0, 0, quantiser.low, quantiser.high, minimum)
-        codes, inside, sums = quantise_weights(weight.contiguous(), scale, zero, limits)
-        return cls(codes.reshape(groups, channels // groups, -1), inside, sums, scale, zero, quantiser.centred, minimum)
-
-    def dequantised(self) -> Tensor:
-        """Return ``scale * (q - zero)``, float32, of the weight's shape."""
-        integers = self.codes.reshape(len(self.zero), -1) + (self.minimum - self.zero)[:, None]
-        return (integers * self.scale[:, None]).reshape(self.inside.shape)
+        codes, inside, values, sums = quantise_weights(weight.contiguous(), scale, zero, limits)
+        return cls(codes.reshape(groups, channels // groups, -1), inside, values, sums, scale, zero, quantiser.centred)
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ class _StraightThrough(torch.autograd.Function):
         need_x, need_w = ctx.needs_input_grad[:2]
         packed = layer.pack(x, mark_inside=need_x)
         ctx.save_for_backward(packed.codes if need_w else None, packed.inside)
-        ctx.in_shape, ctx.layer, ctx.packed = x.shape, layer, replace(packed, codes=_NOTHING, inside=None)
+        ctx.in_shape, ctx.layer = x.shape, layer
         return layer.output(packed, bias)
 
     @staticmethod
@@ -172,11 +174,11 @@ class _StraightThrough(torch.autograd.Function):
         if codes is None:  # no gradient of the weights: only the shape of the input matters
             x_hat = gradient.new_empty(1).expand(place.shape)
         else:
-            x_hat = replace(ctx.packed, codes=codes).dequantised()
+            x_hat = dequantised(codes, place.shape, place.padding, ctx.layer.activations)
         if place.accurate is None:
-            found = _linear_gradients(gradient, x_hat.reshape(place.shape[1], -1), weights.dequantised(), wanted)
+            found = _linear_gradients(gradient, x_hat.reshape(place.shape[1], -1), weights.values, wanted)
         else:
-            found = place.accurate.gradients(gradient, x_hat.reshape(ctx.in_shape), weights.dequantised(), wanted)
+            found = place.accurate.gradients(gradient, x_hat.reshape(ctx.in_shape), weights.values, wanted)
         grad_x, grad_w, grad_bias = found
         if grad_x is not None:
             grad_x = mask_(grad_x.contiguous(memory_format=place.memory_format), inside).reshape(ctx.in_shape)

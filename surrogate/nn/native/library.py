@@ -89,7 +89,7 @@ def load_library() -> ctypes.CDLL | None:
         library.axs_observe.restype = c_int
         library.axs_quantise_weights.argtypes = [
             *(c_void_p, c_int64, c_int64, c_void_p, c_void_p),
-            *(POINTER(Quantisation), c_void_p),
+            *(POINTER(Quantisation), c_void_p, c_void_p),
         ]
         library.axs_quantise_weights.restype = c_int
         library.axs_dequantise.argtypes = [POINTER(Quantisation), c_void_p]

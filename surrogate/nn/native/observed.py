@@ -38,7 +38,7 @@ def observe_range(
         Whether all values are finite; if not, nothing is noted.
     """
     minimum, maximum, scale, zero = (part.data_ptr() for part in state)
-    work = torch.empty(2, len(x))
+    work = torch.empty(2, x.shape[0])
     observation = Observation(
         momentum=0.0 if momentum is None else momentum,
         extend=momentum is None,
@@ -51,5 +51,5 @@ def observe_range(
         scale=scale,
         zero=zero,
     )
-    low, high = work.data_ptr(), work.data_ptr() + work.element_size() * len(x)
+    low, high = work.data_ptr(), work.data_ptr() + work.element_size() * x.shape[0]
     return not require_library().axs_observe(x.data_ptr(), *x.shape, low, high, observation)

@@ -157,10 +157,10 @@ EXPORT void axs_quantise(Quantisation *q, int64_t begin, int64_t end)
         quantise_image(elementwise(), image, q);
 }
 
-/* Quantise weights [channels][lanes], each channel by its own scale and zero point, and sum each channel's integers.
- * Returns whether a weight is not a number. */
+/* Quantise weights [channels][lanes], each channel by its own scale and zero point, dequantise them again, and sum each
+ * channel's integers. Returns whether a weight is not a number. */
 EXPORT int axs_quantise_weights(const float *w, int64_t channels, int64_t lanes, const float *scale,
-                                const int32_t *zero, Quantisation *q, int64_t *sums)
+                                const int32_t *zero, Quantisation *q, float *w_hat, int64_t *sums)
 {
     q->grid.nan = 0;
     for (int64_t c = 0; c < channels; c++) {
@@ -168,6 +168,7 @@ EXPORT int axs_quantise_weights(const float *w, int64_t channels, int64_t lanes,
         q->grid.scale = scale[c];
         q->grid.zero = (float)zero[c];
         elementwise()->quantise(w + c * lanes, codes, q->inside + c * lanes, lanes, &q->grid);
+        elementwise()->dequantise(codes, w_hat + c * lanes, lanes, &q->grid);
         sums[c] = lanes * q->grid.minimum;
         for (int64_t k = 0; k < lanes; k++)
             sums[c] += codes[k];

@@ -46,38 +46,29 @@ class Packed:
         One byte per value, in the memory order of the input: 1 where nothing was clamped.
     smallest, largest : int
         Range of the indices, of padding too.
-    shape : (int, int, int, int)
-        Images, channels, height and width without padding.
-    padding : (int, int, int, int)
-        Rows above and below, columns left and right.
-    grid : AffineIntegers
-        How they were quantised.
+    padded : (int, int)
+        Height and width with padding.
     """
 
     codes: Tensor
     inside: Tensor | None
     smallest: int
     largest: int
-    shape: tuple[int, int, int, int]
-    padding: tuple[int, int, int, int]
-    grid: AffineIntegers
+    padded: tuple[int, int]
 
-    @property
-    def padded(self) -> tuple[int, int]:
-        """Height and width with padding."""
-        top, bottom, left, right = self.padding
-        return self.shape[2] + top + bottom, self.shape[3] + left + right
 
-    def dequantised(self) -> Tensor:
-        """Return ``scale * (q - zero)``, float32, shape ``shape``, contiguous.
+def dequantised(
+    codes: Tensor, shape: tuple[int, int, int, int], padding: tuple[int, int, int, int], grid: AffineIntegers
+) -> Tensor:
+    """Return the values ``scale * (q - zero)`` of packed codes, float32, ``shape``, contiguous; see `Packed`.
 
-        Small results share memory with those of earlier calls on the same thread: use them at once, or copy them.
-        """
-        y = _scratch(math.prod(self.shape)).reshape(self.shape)
-        arguments = _arguments(self.shape, self.padding, self.padded, self.grid)
-        arguments.codes = self.codes.data_ptr()
-        require_library().axs_dequantise(arguments, y.data_ptr())
-        return y
+    Small results share memory with those of earlier calls on the same thread: use them at once, or copy them.
+    """
+    y = _scratch(math.prod(shape)).reshape(shape)
+    arguments = _arguments(shape, padding, _padded(shape, padding), grid)
+    arguments.codes = codes.data_ptr()
+    require_library().axs_dequantise(arguments, y.data_ptr())
+    return y
 
 
 def quantise_activations(
@@ -97,7 +88,7 @@ def quantise_activations(
         If a value is not a number.
     """
     n, c = shape[:2]
-    padded = shape[2] + padding[0] + padding[1], shape[3] + padding[2] + padding[3]
+    padded = _padded(shape, padding)
     size = n * c * padded[0] * padded[1]
     codes = torch.empty(size + SLACK, dtype=torch.uint8)
     codes[size:] = 0  # what is read there is never used, but defined
@@ -113,10 +104,12 @@ def quantise_activations(
     if any(part.nan for part in parts):
         raise OperandError("NaN has no index")
     smallest, largest = min(part.smallest for part in parts), max(part.largest for part in parts)
-    return Packed(codes, inside, smallest, largest, shape, padding, grid)
+    return Packed(codes, inside, smallest, largest, padded)
 
 
-def quantise_weights(w: Tensor, scale: Tensor, zero: Tensor, limits: AffineIntegers) -> tuple[Tensor, Tensor, Tensor]:
+def quantise_weights(
+    w: Tensor, scale: Tensor, zero: Tensor, limits: AffineIntegers
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Quantise contiguous float32 weights, output channels first.
 
     Parameters
@@ -132,6 +125,8 @@ def quantise_weights(w: Tensor, scale: Tensor, zero: Tensor, limits: AffineInteg
     -------
     codes, inside : Tensor
         Indices, and 1 where nothing was clamped; uint8, as ``w``.
+    values : Tensor
+        ``scale * (q - zero)``, float32, as ``w``.
     sums : Tensor
         Sum of each channel's integers, int64.
 
@@ -140,15 +135,16 @@ def quantise_weights(w: Tensor, scale: Tensor, zero: Tensor, limits: AffineInteg
     OperandError
         If a weight is not a number.
     """
-    codes, inside = torch.empty(w.shape, dtype=torch.uint8), torch.empty(w.shape, dtype=torch.uint8)
-    sums = torch.empty(len(w), dtype=torch.int64)
+    channels = w.shape[0]
+    codes, inside = torch.empty(2, *w.shape, dtype=torch.uint8).unbind()
+    values, sums = torch.empty_like(w), torch.empty(channels, dtype=torch.int64)
     arguments = _arguments((1, 1, 1, 0), (0, 0, 0, 0), (1, 0), limits)
     arguments.codes, arguments.inside = codes.data_ptr(), inside.data_ptr()
-    lanes = w[0].numel() if len(w) else 0
-    pointers = scale.data_ptr(), zero.data_ptr()
-    if require_library().axs_quantise_weights(w.data_ptr(), len(w), lanes, *pointers, arguments, sums.data_ptr()):
+    lanes = w.numel() // max(1, channels)
+    pointers = scale.data_ptr(), zero.data_ptr(), arguments, values.data_ptr(), sums.data_ptr()
+    if require_library().axs_quantise_weights(w.data_ptr(), channels, lanes, *pointers):
         raise OperandError("NaN has no index")
-    return codes, inside, sums
+    return codes, inside, values, sums
 
 
 def mask_(values: Tensor, inside: Tensor) -> Tensor:
@@ -165,9 +161,14 @@ def _scratch(count: int) -> Tensor:
     if count > _MOST_SCRATCH:
         return torch.empty(count)
     held: Tensor | None = getattr(_local, "held", None)
-    if held is None or len(held) < count:
+    if held is None or held.shape[0] < count:
         held = _local.held = torch.empty(count)
     return held[:count]
+
+
+def _padded(shape: tuple[int, ...], padding: tuple[int, ...]) -> tuple[int, int]:
+    """Height and width with padding: rows above and below, columns left and right."""
+    return shape[2] + padding[0] + padding[1], shape[3] + padding[2] + padding[3]
 
 
 def _arguments(
