@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from surrogate.nn.functional import AccurateConvolution
+from surrogate.nn.functional import AccurateConvolution, linear_gradients
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.native import NativeTable
 from surrogate.nn.native.quantised import (
@@ -176,22 +176,16 @@ class _StraightThrough(torch.autograd.Function):
         else:
             x_hat = dequantised(codes, place.shape, place.padding, ctx.layer.activations)
         if place.accurate is None:
-            found = _linear_gradients(gradient, x_hat.reshape(place.shape[1], -1), weights.values, wanted)
+            columns = x_hat.reshape(place.shape[1], -1)
+            grad_x, grad_w = linear_gradients(gradient, columns, weights.values, wanted[:2])
+            axes = tuple(range(gradient.ndim - 1))
         else:
-            found = place.accurate.gradients(gradient, x_hat.reshape(ctx.in_shape), weights.values, wanted)
-        grad_x, grad_w, grad_bias = found
+            x_hat, kernels = x_hat.reshape(ctx.in_shape), weights.values
+            grad_x, grad_w, _ = place.accurate.gradients(gradient, x_hat, kernels, (*wanted[:2], False))
+            axes = (0, *range(2, gradient.ndim))
+        grad_bias = gradient.sum(dim=axes) if wanted[2] else None
         if grad_x is not None:
             grad_x = mask_(grad_x.contiguous(memory_format=place.memory_format), inside).reshape(ctx.in_shape)
         if grad_w is not None:
             grad_w = mask_(grad_w.contiguous(), weights.inside)
         return grad_x, grad_w, grad_bias, None
-
-
-def _linear_gradients(
-    gradient: Tensor, columns: Tensor, w: Tensor, wanted: tuple[bool, bool, bool]
-) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """Gradients of input, weight and bias of a linear layer; ``columns`` are its inputs, transposed."""
-    rows = gradient.reshape(-1, gradient.shape[-1])
-    grad_x = rows @ w if wanted[0] else None
-    grad_w = (columns @ rows).T if wanted[1] else None
-    return grad_x, grad_w, rows.sum(dim=0) if wanted[2] else None

@@ -9,6 +9,7 @@ transforms that round).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -61,6 +62,14 @@ class Engine(FixedPrecision, ABC):
 
     def native(self) -> NativeTable | None:
         """Return what compiled code sums by, for a whole layer at once; None where there is no such code."""
+        return None
+
+    @property
+    def ways(self) -> Hashable | None:
+        """What the time of `sums` depends on beside the shape, where it may be faster than `native`; None if it is not.
+
+        Both give the same integers; `surrogate.nn.choice` measures which is faster.
+        """
         return None
 
     @property

@@ -59,6 +59,25 @@ def straight_through_product(
     return result
 
 
+def linear_gradients(
+    gradient: Tensor, columns: Tensor, w: Tensor, wanted: tuple[bool, bool]
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return the gradients of input and weight of a linear layer that are ``wanted``.
+
+    Parameters
+    ----------
+    gradient : Tensor
+        Of the output, ``(..., out_features)``.
+    columns : Tensor
+        The inputs, transposed: ``(in_features, rows)``, contiguous. Every caller has them so: another order in memory
+        would have other roundings.
+    w : Tensor
+        The weight.
+    """
+    grad_w = (columns @ gradient.reshape(-1, gradient.shape[-1])).T if wanted[1] else None
+    return gradient @ w if wanted[0] else None, grad_w
+
+
 class _StraightThroughProduct(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x_hat: Tensor, w_hat: Tensor, y: Tensor, convolution: AccurateConvolution | None) -> Tensor:
@@ -72,8 +91,8 @@ class _StraightThroughProduct(torch.autograd.Function):
         x_hat, w_hat = ctx.saved_tensors
         need_x, need_w = ctx.needs_input_grad[:2]
         if ctx.convolution is None:
-            grad_x = gradient @ w_hat if need_x else None
-            grad_w = gradient.reshape(-1, w_hat.shape[0]).T @ x_hat.reshape(-1, w_hat.shape[1]) if need_w else None
+            columns = x_hat.reshape(-1, w_hat.shape[1]).T.contiguous() if need_w else x_hat
+            grad_x, grad_w = linear_gradients(gradient, columns, w_hat, (need_x, need_w))
         else:
             convolution: AccurateConvolution = ctx.convolution
             grad_x, grad_w, _ = convolution.gradients(gradient, x_hat, w_hat, (need_x, need_w, False))

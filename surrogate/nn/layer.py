@@ -12,12 +12,14 @@ through, the gradient of the accurate layer at the dequantised operands, or what
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
 import torch
 from torch import Tensor
 
+from surrogate.nn.choice import fastest, size_class
 from surrogate.nn.compiled import CompiledLayer, CompiledWeights, Placement
 from surrogate.nn.config import ApproxConfig
 from surrogate.nn.engine import Engine
@@ -144,27 +146,41 @@ class ApproxLayer(ApproxOperation):
             return self.accurate(x)
         if self.training:
             self.activation_quantiser.observe(x, "average")
-        wide = widened(x)
-        compiled = self._compiled(wide)
-        if compiled is not None:
-            return compiled.to(x.dtype)
+        wide = self.expand(widened(x))
+        compiled, ways = self._compiled(wide), self.running.ways
+        if compiled is None:
+            y = self._step_by_step(wide)
+        elif ways is None:
+            y = compiled()
+        else:
+            sizes = size_class(*wide.shape, *self.weight.shape)
+            convolution = self.convolution()
+            shape_class = ways, type(self), sizes, convolution.stride, convolution.groups, torch.is_grad_enabled()
+            y = fastest({"table": compiled, "lowrank": lambda: self._step_by_step(wide)}, shape_class)
+        return y.to(x.dtype)
+
+    def _step_by_step(self, x: Tensor) -> Tensor:
+        """Output by the engine's sums, for an expanded input."""
         with no_autocast(x.device):
             learned = (x, self.weight, self.activation_quantiser.scale, self.weight_quantiser.scale)
             if torch.is_grad_enabled() and any(part.requires_grad for part in learned):
-                y = self._differentiable(self.expand(wide))
+                y = self._differentiable(x)
             else:
-                y = self._rescaled(self.activation_quantiser.integers(self.expand(wide)))
+                y = self._rescaled(self.activation_quantiser.integers(x))
             bias = cast(Tensor | None, self.bias)
             if bias is not None:
                 y = y + self._per_channel(bias).to(y.dtype)
-        return y.to(x.dtype)
+        return y
 
     def placement(self, x: Tensor) -> Placement | None:
         """How compiled code sees an input, expanded already, and the output; None where it cannot."""
         return None
 
-    def _compiled(self, x: Tensor) -> Tensor | None:
-        """Output by compiled code; None where there is none for this layer, machine, datatype or kind of gradient."""
+    def _compiled(self, x: Tensor) -> Callable[[], Tensor] | None:
+        """Return what computes the output for an expanded input by compiled code.
+
+        None where there is none for this layer, machine, datatype or kind of gradient.
+        """
         if torch.compiler.is_compiling() or self.derivative is not None:
             return None
         native = self.running.native()
@@ -173,7 +189,7 @@ class ApproxLayer(ApproxOperation):
             return None
         if activation.config.learned_step or weight.config.learned_step or not activation.calibrated:
             return None
-        place = None if self.skips_zeros and self.adds_zeros else self.placement(self.expand(x))
+        place = None if self.skips_zeros and self.adds_zeros else self.placement(x)
         if place is None or not CompiledLayer.holds(native, self.kernel(self.weight)[0].numel()):
             return None
         grid = AffineIntegers(
@@ -183,11 +199,10 @@ class ApproxLayer(ApproxOperation):
             activation.high,
             self.config.activation_format.minimum,
         )
-        x = self.expand(x).contiguous(memory_format=place.memory_format)
+        layer = CompiledLayer(native, place, grid, self._compiled_weights())
         bias = cast(Tensor | None, self.bias)
-        return CompiledLayer(native, place, grid, self._compiled_weights())(
-            x, self.weight.float(), None if bias is None else bias.float()
-        )
+        x = x.contiguous(memory_format=place.memory_format)
+        return lambda: layer(x, self.weight.float(), None if bias is None else bias.float())
 
     @torch.no_grad()
     def _compiled_weights(self) -> CompiledWeights:

@@ -5,12 +5,16 @@ Terms with a constant factor are no products: `surrogate.nn.additive` sums them.
 The transformed operands are laid side by side along the reduction axis, so that one product of ``k`` times the length
 does all terms: in int8 where the factors allow, else in float32 or float64, whichever provably rounds nothing. Sums
 that no datatype holds are refused.
+
+On a processor, layers whose operands have at most 8 bits can also look the surrogate's products up in a table of them
+(`surrogate.nn.native`), which gives the same sums; `surrogate.nn.choice` measures what is faster.
 """
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -30,6 +34,7 @@ from surrogate.nn.float_products import FloatWeights
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.int8_factors import Int8Factors
 from surrogate.nn.int8_products import Int8Weights
+from surrogate.nn.native import NativeTable, active_kernel
 from surrogate.scaled_factors import ScaledFactors
 
 ARITHMETIC_CHOICES = ("auto", "int8", "bfloat16", "float16", "float32", "float64")
@@ -101,10 +106,42 @@ class SurrogateEngine(Engine):
             None if scaled is None else digit_products(scaled.swapped() if activation_operand == "b" else scaled)
         )
         self._int8_factors: tuple[Int8Factors, ...] | None = None
+        self._native_table: NativeTable | None = None
         int8 = () if self._digits is None else self._int8(torch.device("cpu"))
         self._datatypes = datatypes_of(factors, self._digits, int8)
         if arithmetic != "auto" and arithmetic not in self._datatypes:
             raise ExactnessError(f"{arithmetic} cannot hold the factors; use arithmetic='auto'")
+
+    def native(self) -> NativeTable | None:
+        """Return the table of the surrogate's own products for compiled code: the same sums, by lookup.
+
+        None for float factors, a chosen datatype, operands of more than 8 bits, or where there is no compiled code.
+        """
+        kernel = active_kernel()
+        sizes = len(self.left), len(self.right)
+        if kernel == "torch" or not self.integer or self.arithmetic != "auto" or max(sizes) > 256:
+            return None
+        if self.left.device.type != "cpu":
+            return None
+        if self._native_table is None or self._native_table.requested != kernel:
+            table = self.left @ self.right.T
+            if self.additive_activation is not None:
+                table += self.additive_activation[:, None]
+            if self.additive_weight is not None:
+                table += self.additive_weight
+            if not NativeTable.holds(table):
+                return None
+            self._native_table = NativeTable(table, kernel)
+        return self._native_table
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the kernel's table out of copies and pickles: another machine may run another kernel."""
+        return {**self.__dict__, "_native_table": None}
+
+    @property
+    def ways(self) -> Hashable:
+        """What the time of its sums depends on beside their shape."""
+        return self.left.shape[1], self.additive_activation is None, tuple(self._datatypes)
 
     @property
     def exact(self) -> bool:
