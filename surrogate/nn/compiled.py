@@ -183,7 +183,7 @@ class _StraightThrough(torch.autograd.Function):
             x_hat, kernels = x_hat.reshape(ctx.in_shape), weights.values
             grad_x, grad_w, _ = place.accurate.gradients(gradient, x_hat, kernels, (*wanted[:2], False))
             axes = (0, *range(2, gradient.ndim))
-        grad_bias = gradient.sum(dim=axes) if wanted[2] else None
+        grad_bias = (gradient.sum(dim=axes) if axes else gradient) if wanted[2] else None
         if grad_x is not None:
             grad_x = mask_(grad_x.contiguous(memory_format=place.memory_format), inside).reshape(ctx.in_shape)
         if grad_w is not None:

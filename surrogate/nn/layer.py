@@ -147,10 +147,10 @@ class ApproxLayer(ApproxOperation):
         if self.training:
             self.activation_quantiser.observe(x, "average")
         wide = self.expand(widened(x))
-        compiled, ways = self._compiled(wide), self.running.ways
+        compiled = self._compiled(wide)
         if compiled is None:
             y = self._step_by_step(wide)
-        elif ways is None:
+        elif (ways := self.running.ways) is None:
             y = compiled()
         else:
             sizes = size_class(*wide.shape, *self.weight.shape)
