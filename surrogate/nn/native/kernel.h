@@ -12,7 +12,7 @@
 
 enum {
     POSITIONS = 256, /* a row of the table, in registers, is used for so many positions */
-    LANES = 256      /* so many bytes can be added in 16 bits: 256 * 255 < 2**16 */
+    LANES = 128      /* so many bytes can be added in 16 bits: 256 * 255 < 2**16 */
 };
 
 typedef struct {
