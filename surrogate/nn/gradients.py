@@ -11,10 +11,10 @@ gradient              derivative with respect to an operand          cost of the
 
 The straight-through gradient suits multipliers of small or unbiased error. Of products that are systematically too
 small (partial products left out, short segments) it overestimates every derivative, and what the layer really computes
-trains further: a small convolutional network on the digits of scikit-learn, retrained for 40 steps from three seeds,
-ends at 0.64 to 0.81 of the straight-through loss through ``bam8u_h5v8``, 0.46 to 0.90 through ``ssm8u_m4`` and 0.56 to
-0.78 through ``etm8u`` (``regression``: 0.65 to 0.80, 0.47 to 0.92 and 0.60 to 0.83), but at 1.02 to 1.07 of it through
-``drum8u_k3``, which has no bias (1.04 to 1.13).
+trains further: a small convolutional network on the digits of scikit-learn, retrained for 40 steps from three seeds
+(``python -m benchmarks.gradients``), ends at 0.64 to 0.79 of the straight-through loss through ``bam8u_h5v8``, 0.46 to
+0.90 through ``ssm8u_m4`` and 0.56 to 0.78 through ``etm8u`` (``regression``: 0.65 to 0.80, 0.47 to 0.92 and 0.60 to
+0.83), but at 1.02 to 1.12 of it through ``drum8u_k3``, which has no bias (1.04 to 1.13).
 
 ``regression`` costs little and is the first to try. ``factored`` and ``difference`` follow the multiplier through the
 range of its operands, and are equal for an exact surrogate: take ``factored`` where there is one of few terms, or
