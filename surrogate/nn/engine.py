@@ -64,6 +64,10 @@ class Engine(FixedPrecision, ABC):
         """Return what compiled code sums by, for a whole layer at once; None where there is no such code."""
         return None
 
+    def compiled_table(self) -> Tensor | None:
+        """Return the table for `surrogate.nn.table_layer` in compiled graphs; None where there is no code for it."""
+        return None
+
     @property
     def ways(self) -> Hashable | None:
         """What the time of `sums` depends on beside the shape, where it may be faster than `native`; None if it is not.

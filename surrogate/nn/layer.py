@@ -31,6 +31,7 @@ from surrogate.nn.operation import ApproxOperation
 from surrogate.nn.precision import no_autocast
 from surrogate.nn.product_gradient import QuantisedOperand, product_with_gradient
 from surrogate.nn.quantise import Quantiser
+from surrogate.nn.table_layer import table_layer
 
 
 @dataclass(frozen=True)
@@ -181,8 +182,10 @@ class ApproxLayer(ApproxOperation):
 
         None where there is none for this layer, machine, datatype or kind of gradient.
         """
-        if torch.compiler.is_compiling() or self.derivative is not None:
+        if self.derivative is not None:
             return None
+        if torch.compiler.is_compiling():
+            return self._operator(x)
         native = self.running.native()
         activation, weight = self.activation_quantiser, self.weight_quantiser
         if native is None or x.dtype != torch.float32 or self.weight.dtype == torch.float64:
@@ -203,6 +206,42 @@ class ApproxLayer(ApproxOperation):
         bias = cast(Tensor | None, self.bias)
         x = x.contiguous(memory_format=place.memory_format)
         return lambda: layer(x, self.weight.float(), None if bias is None else bias.float())
+
+    def operator_sides(self) -> tuple[list[int], list[int], list[int]] | None:
+        """Return padding, stride and dilation of two dimensions, for `table_layer`; None where it has none for them."""
+        return None
+
+    def _operator(self, x: Tensor) -> Callable[[], Tensor] | None:
+        """Return what computes the output in a compiled graph by one operator; None as in `_compiled`."""
+        if torch.compiler.is_exporting():
+            return None
+        table, sides = self.running.compiled_table(), self.operator_sides()
+        activation, weight = self.activation_quantiser, self.weight_quantiser
+        if table is None or sides is None or x.dtype != torch.float32:
+            return None
+        if activation.config.learned_step or weight.config.learned_step or self.weight.dtype != torch.float32:
+            return None
+        if (self.skips_zeros and self.adds_zeros) or not activation.calibrated:
+            return None
+        weight.observe(self.weight.detach())
+        limits = (
+            [quantiser.low, quantiser.high, operand.minimum]
+            for quantiser, operand in (
+                (activation, self.config.activation_format),
+                (weight, self.config.weight_format),
+            )
+        )
+        parts = (activation.scale, activation.zero_point, weight.scale, weight.zero_point, table, *limits, *sides)
+        groups, bias = self.convolution().groups, cast(Tensor | None, self.bias)
+        kernel, flat = self.weight, x.ndim == 3 and self.weight.ndim == 3  # one dimension: an image of height 1
+        if flat:
+            x, kernel = x[:, :, None], kernel[:, :, None]
+
+        def run() -> Tensor:
+            y: Tensor = table_layer(x, kernel, bias, *parts, groups)[0]
+            return y[:, :, 0] if flat else y
+
+        return run
 
     @torch.no_grad()
     def _compiled_weights(self) -> CompiledWeights:

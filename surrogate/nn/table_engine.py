@@ -103,6 +103,10 @@ class TableEngine(Engine):
             self._native_table = NativeTable(self.table, kernel)
         return self._native_table
 
+    def compiled_table(self) -> Tensor | None:
+        """See `Engine.compiled_table`."""
+        return self.table if self._compiled and self.table.device.type == "cpu" and bool(kernel_is_compiled()) else None
+
     def _refuse_other_indices(self, x: Tensor) -> None:
         """Raise `OperandError` if an index is outside the table: places of table rows would overflow in silence."""
         low, high = (0, 0) if x.numel() == 0 else (int(end) for end in torch.aminmax(x))
@@ -210,6 +214,12 @@ def table_sums(
     convolution = Convolution.of(kernel, stride, dilation, groups)
     found: Tensor = engine.sums(x, engine.prepare(weights, groups), convolution)
     return found.to(torch.int32 if w.shape[2] * largest < 1 << 31 else torch.float64)
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def kernel_is_compiled() -> bool:
+    """Whether a compiled kernel is active; compiled graphs keep the answer."""
+    return active_kernel() != "torch"
 
 
 _engines = WeakTensorKeyDictionary()  # of the tables of compiled models
