@@ -12,16 +12,17 @@ from multipliers.registry import get
 from surrogate.errors import FitError
 from surrogate.model import MultiplierReference, Surrogate
 from surrogate.nn.engine import Engine
+from surrogate.nn.error_table_engine import ErrorTableEngine, errors_are_shorter
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.quantise import QuantiserConfig
 from surrogate.nn.surrogate_engine import ARITHMETIC_CHOICES, SurrogateEngine
 from surrogate.nn.table_engine import TableEngine
 
-BACKENDS = ("auto", "surrogate", "table")
+BACKENDS = ("auto", "surrogate", "lowrank", "table", "error_table")
 GRADIENTS = ("straight_through", "regression", "factored", "difference")
 
 AUTO_TERMS = 12
-"""Backend "auto" looks for an exact surrogate of at most this many terms before it falls back on the table."""
+"""Backends "auto" and "lowrank" look for an exact surrogate of at most this many terms."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,14 @@ class ApproxConfig:
     surrogate : Surrogate, optional
         A certified surrogate to run instead of the table. It may be approximate: then the layers are, too, and say so.
         At least one of ``multiplier`` and ``surrogate`` is needed; if both are given they must belong together.
-    backend : {"auto", "surrogate", "table"}
-        ``"surrogate"`` runs the given surrogate; ``"table"`` looks products up in the multiplier's table; ``"auto"``
-        runs the given surrogate, else an exact one of at most 12 terms that it discovers, else the table.
+    backend : {"auto", "surrogate", "lowrank", "table", "error_table"}
+        ``"auto"`` runs the given surrogate, else an exact one of at most 12 terms that it discovers, else the table.
+        ``"surrogate"`` runs the given surrogate, as matrix products of transformed operands or, where a measurement
+        shows that this is faster, by a table of its products. ``"lowrank"`` runs matrix products alone, of an exact
+        surrogate: the given one, or one that it discovers as ``"auto"`` does. ``"table"`` looks products up in the
+        multiplier's table or, where that is measured to be faster, errors, and adds accurate products.
+        ``"error_table"`` does the latter alone; see `surrogate.nn.error_table_engine`. All that are exact give the same
+        outputs, to the digit.
     activation, weight : QuantiserConfig
         Quantisers; by default the multiplier's own operands, weights per output channel.
     activation_operand : {"a", "b"}
@@ -108,10 +114,15 @@ class ApproxConfig:
             raise ConversionError("give the multiplier to simulate, a surrogate of it, or both")
         if self.backend == "surrogate" and self.surrogate is None:
             raise ConversionError("backend='surrogate' needs a surrogate; find one with surrogate.discover(multiplier)")
-        if self.backend == "table" and self.multiplier is None:
-            raise ConversionError("backend='table' needs the multiplier itself, not only a surrogate of it")
+        if self.backend in ("table", "error_table") and self.multiplier is None:
+            raise ConversionError(f"backend={self.backend!r} needs the multiplier itself, not only a surrogate of it")
         if self.surrogate is not None and self.surrogate.certificate is None:
             raise ConversionError("the surrogate is not certified; pass it through surrogate.certify first")
+        if self.backend == "lowrank" and self.surrogate is not None and not self.surrogate.is_exact:
+            raise ConversionError(
+                f"backend='lowrank' is exact, and the surrogate of {self.surrogate.multiplier.name!r} is not; "
+                f"backend='surrogate' runs approximate ones"
+            )
         if self.multiplier is not None and self.surrogate is not None:
             reference, multiplier = self.surrogate.multiplier, cast(Multiplier, self.multiplier)
             if not reference.matches(multiplier):
@@ -150,7 +161,15 @@ class ApproxConfig:
         return MultiplierReference.of(cast(Multiplier, self.multiplier))
 
     def resolved(self) -> ApproxConfig:
-        """Settle backend "auto": the same configuration with "surrogate" (and which) or "table"."""
+        """Settle backend "auto", as "surrogate" or "table", and which surrogate it or "lowrank" runs.
+
+        Raises
+        ------
+        ConversionError
+            If there is nothing that is exact.
+        """
+        if self.backend == "lowrank":
+            return self if self.surrogate is not None else replace(self, surrogate=self._small_surrogate())
         if self.backend != "auto":
             return self
         if self.surrogate is not None:
@@ -167,12 +186,32 @@ class ApproxConfig:
             )
         return replace(self, backend="table")
 
+    def _small_surrogate(self) -> Surrogate:
+        found = _exact_surrogate(cast(Multiplier, self.multiplier))
+        if found is None:
+            raise ConversionError(
+                f"backend='lowrank': {self.name} has no surrogate of at most {AUTO_TERMS} terms that is proven exact "
+                f"here; pass one of more terms, surrogate.discover(multiplier, terms=...), or use backend='auto'"
+            )
+        return found
+
+    @property
+    def by_surrogate(self) -> bool:
+        """Whether a surrogate says what layers multiply with, once `resolved`; else the multiplier does."""
+        return self.backend in ("surrogate", "lowrank")
+
     def engine(self) -> Engine:
         """Build the engine that does the sums."""
-        resolved = self.resolved()
-        if resolved.backend == "table":
-            return TableEngine(cast(Multiplier, resolved.multiplier), self.activation_operand)
-        return SurrogateEngine(cast(Surrogate, resolved.surrogate), self.activation_operand, self.arithmetic)
+        resolved, operand = self.resolved(), self.activation_operand
+        if resolved.by_surrogate:
+            by_table = resolved.backend == "surrogate"
+            return SurrogateEngine(cast(Surrogate, resolved.surrogate), operand, self.arithmetic, by_table=by_table)
+        multiplier = cast(Multiplier, resolved.multiplier)
+        if resolved.backend == "error_table":
+            return ErrorTableEngine(multiplier, operand, self.arithmetic)
+        if errors_are_shorter(multiplier):
+            return ErrorTableEngine(multiplier, operand, forced=False)
+        return TableEngine(multiplier, operand)
 
 
 @lru_cache(maxsize=64)

@@ -73,7 +73,7 @@ def product_gradient(config: ApproxConfig) -> ProductGradient | None:
         return FactoredGradient.of(_factors(resolved), _half_windows(config))
     if config.gradient == "difference":
         return DifferenceGradient(_table(resolved), _half_windows(config))
-    if resolved.backend == "surrogate":
+    if resolved.by_surrogate:
         return regression_of_factors(_factors(resolved))
     return regression_of_table(_table(resolved))
 
@@ -87,7 +87,7 @@ def _half_windows(config: ApproxConfig) -> tuple[int, int]:
 
 def _table(config: ApproxConfig) -> NDArray[Any]:
     """Tabulate what the layers multiply with, by (activation, weight)."""
-    source = cast(Multiplier | Surrogate, config.multiplier if config.backend == "table" else config.surrogate)
+    source = cast(Multiplier | Surrogate, config.surrogate if config.by_surrogate else config.multiplier)
     if source.a.size * source.b.size > MAX_TABLE_ENTRIES:
         raise ConversionError(
             f"gradient='difference' needs a table, and that of {config.name} ({source.a} x {source.b}) has more than "

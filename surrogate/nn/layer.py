@@ -157,7 +157,7 @@ class ApproxLayer(ApproxOperation):
             sizes = size_class(*wide.shape, *self.weight.shape)
             convolution = self.convolution()
             shape_class = ways, type(self), sizes, convolution.stride, convolution.groups, torch.is_grad_enabled()
-            y = fastest({"table": compiled, "lowrank": lambda: self._step_by_step(wide)}, shape_class)
+            y = fastest({"table": compiled, "products": lambda: self._step_by_step(wide)}, shape_class)
         return y.to(x.dtype)
 
     def _step_by_step(self, x: Tensor) -> Tensor:

@@ -154,7 +154,7 @@ class ApproxOperation(nn.Module, ABC):
     def extra_repr(self) -> str:
         """Summarise for ``print(model)``."""
         kind = "exact" if self.exact else "approximate"
-        backend = self.config.backend if self.config.backend == "table" else f"{kind} surrogate"
+        backend = f"{kind} surrogate" if self.config.by_surrogate else self.config.backend.replace("_", " ")
         own = super().extra_repr()
         gradient = "" if self.product_gradient is None else f", gradient={self.config.gradient}"
         state = "" if self.calibrated else ", not calibrated"

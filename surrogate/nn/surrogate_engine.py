@@ -63,6 +63,8 @@ class SurrogateEngine(Engine):
         and only their weighted sum is rounded, in float64; float32 rounds factors, products and sums. Only float32 and
         float64 take functions that are not integer. ``"bfloat16"`` and ``"float16"`` need integer factors of at most 8
         and 11 significant bits, and sum in float32; float16 is for GPUs.
+    by_table : bool
+        Whether compiled code may look the surrogate's products up in a table of them, which gives the same sums.
 
     Raises
     ------
@@ -77,7 +79,9 @@ class SurrogateEngine(Engine):
     additive_activation: Tensor | None
     additive_weight: Tensor | None
 
-    def __init__(self, surrogate: Surrogate, activation_operand: str = "a", arithmetic: str = "auto") -> None:
+    def __init__(
+        self, surrogate: Surrogate, activation_operand: str = "a", arithmetic: str = "auto", *, by_table: bool = True
+    ) -> None:
         super().__init__()
         if surrogate.certificate is None:
             raise ConversionError("the surrogate is not certified; pass it through surrogate.certify first")
@@ -99,6 +103,7 @@ class SurrogateEngine(Engine):
         self.register_buffer("additive_activation", of_x)
         self.register_buffer("additive_weight", of_w)
         self.arithmetic = arithmetic
+        self.by_table = by_table
         self.integer = factors.is_integer
         self.certified_exact = surrogate.is_exact
         scaled = ScaledFactors.of_integers(factors) if self.integer else ScaledFactors.of(surrogate)
@@ -115,8 +120,11 @@ class SurrogateEngine(Engine):
     def native(self) -> NativeTable | None:
         """Return the table of the surrogate's own products for compiled code: the same sums, by lookup.
 
-        None for float factors, a chosen datatype, operands of more than 8 bits, or where there is no compiled code.
+        None for float factors, a chosen datatype, operands of more than 8 bits, where there is no compiled code, or
+        if it may not.
         """
+        if not self.by_table:
+            return None
         kernel = active_kernel()
         sizes = len(self.left), len(self.right)
         if kernel == "torch" or not self.integer or self.arithmetic != "auto" or max(sizes) > 256:

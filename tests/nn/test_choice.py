@@ -51,7 +51,7 @@ def test_sizes_between_powers_of_two_are_of_one_class():
 
 
 @pytest.mark.skipif(available_kernels() == ("torch",), reason="there is no compiled library here")
-@pytest.mark.parametrize("chosen", ["table", "lowrank"])
+@pytest.mark.parametrize("chosen", ["table", "products"])
 @pytest.mark.parametrize("label", ["trunc8s_t2", "bam8s_h0v4", "drum8u_k4"])
 def test_the_choice_changes_no_bit(monkeypatch, label, chosen):
     model = surrogate.discover(multipliers.get(label), terms=40)
@@ -78,6 +78,6 @@ def test_a_layer_chooses_by_measuring(monkeypatch):
     approximate_(layer, ApproxConfig(surrogate=surrogate.discover(multipliers.get("trunc8s_t2"))))
     calibrate(layer, [x])
     layer(x)
-    assert list(chosen_ways().values()) in (["table"], ["lowrank"])
+    assert list(chosen_ways().values()) in (["table"], ["products"])
     layer(x)
     assert len(chosen_ways()) == 1

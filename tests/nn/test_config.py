@@ -26,6 +26,15 @@ def test_auto_refuses_what_it_cannot_do_exactly():
         ApproxConfig(multiplier="mitchell16u").resolved()
 
 
+def test_lowrank_finds_an_exact_surrogate_or_says_what_to_do():
+    assert ApproxConfig(multiplier="bam8s_h0v4", backend="lowrank").resolved().surrogate.is_exact
+    model = surrogate.discover(get("mitchell8u"), terms=200)
+    given_ = ApproxConfig(surrogate=model, backend="lowrank")
+    assert given_.resolved() is given_
+    with pytest.raises(ConversionError, match=r"mitchell8u has no surrogate of at most 12 terms.*pass one of more"):
+        ApproxConfig(multiplier="mitchell8u", backend="lowrank").resolved()
+
+
 def test_a_given_surrogate_is_run():
     model = surrogate.discover(get("mitchell8u"), method="htp")
     config = ApproxConfig(multiplier="mitchell8u", surrogate=model).resolved()
@@ -39,6 +48,8 @@ def test_a_given_surrogate_is_run():
         ({}, "give the multiplier"),
         ({"multiplier": "exact8s", "backend": "surrogate"}, "needs a surrogate"),
         ({"surrogate": surrogate.discover(get("exact8s")), "backend": "table"}, "needs the multiplier itself"),
+        ({"surrogate": surrogate.discover(get("exact8s")), "backend": "error_table"}, "needs the multiplier itself"),
+        ({"surrogate": surrogate.discover(get("mitchell8u"), method="htp"), "backend": "lowrank"}, "approximate ones"),
         ({"multiplier": "exact8s", "backend": "gpu"}, "backend must be one of"),
         ({"multiplier": "exact8s", "activation_operand": "x"}, "activation_operand must be one of"),
         ({"multiplier": "exact8s", "arithmetic": "int4"}, "arithmetic must be one of"),

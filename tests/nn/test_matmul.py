@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from multipliers import get
 from surrogate.nn import (
     ApproxConfig,
     ApproxMatmul,
@@ -80,7 +81,8 @@ def expected_product(product, table, x, y):
 def test_products_equal_a_loop_over_every_entry(case, role):
     x, y = operands(SHAPES[case])
     table, found = asymmetric_table("7u", "6u"), []
-    for config in configurations(table, activation_operand=role):
+    forms = [ApproxConfig(multiplier=table, backend=b, activation_operand=role) for b in ("lowrank", "error_table")]
+    for config in [*configurations(table, activation_operand=role), *forms]:
         product = calibrated(config, x, y)
         assert product.activation_quantiser.zero_point.all()
         z = product(x, y)
@@ -135,16 +137,20 @@ def test_modes_compute_as_those_of_layers_do():
     sides=st.tuples(*[st.integers(1, 9)] * 3),
     single=st.booleans(),
     label=st.sampled_from(["bam8s_h1v6", "drum8u_k4", "bam8x6u_h1v4", "mitchell8s"]),
+    by_surrogate=st.booleans(),
     role=st.sampled_from(["a", "b"]),
     seed=st.integers(0, 99),
 )
-def test_compiled_code_multiplies_to_the_digit_as_step_by_step(batch, sides, single, label, role, seed):
+def test_compiled_code_multiplies_to_the_digit_as_step_by_step(batch, sides, single, label, by_surrogate, role, seed):
     m, inner, n = sides
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(*batch, m, inner, generator=generator)
     y = torch.randn(*(() if single else batch), inner, n, generator=generator).mT.contiguous().mT
-    product = calibrated(ApproxConfig(multiplier=label, activation_operand=role), x / 2, y / 2)  # some are clamped
-    assert product.config.backend == "table"
+    low_rank = by_surrogate and label != "mitchell8s"
+    model = exact_surrogate(get(label)) if low_rank else None
+    config = ApproxConfig(multiplier=label, surrogate=model, activation_operand=role)
+    product = calibrated(config, x / 2, y / 2)  # some are clamped
+    assert product.config.backend == ("surrogate" if low_rank else "table")
     arguments = (*product.activations.values(), product.engine, product.config)
     compiled = compiled_matmul(x, y, *arguments)
     if compiled is None:
