@@ -53,7 +53,7 @@ TARGET INLINE void block(const uint8_t *table, int64_t stride, int64_t next, con
     for (int k = 0; k < lanes; k++) {
         const uint8_t *entries = table + stride * w[k], *soon = table + stride * w[k + 4 < lanes ? k + 4 : k];
 #pragma GCC unroll 8
-        for (int r = 0; r < planes * registers; r++)
+        for (int r = 0; vectors > 1 && r < planes * registers; r++)
             __builtin_prefetch(soon + r / registers * next + 64 * (r % registers), 0, 3);
 #pragma GCC unroll 8
         for (int r = 0; r < planes * registers; r++)
@@ -93,12 +93,14 @@ TARGET INLINE void block(const uint8_t *table, int64_t stride, int64_t next, con
 
 #define SHAPES(planes)                                                                                                \
     do {                                                                                                              \
-        if (keep && vectors == 1)                                                                                     \
-            SIZES(planes, 1, 1);                                                                                      \
-        else if (keep)                                                                                                \
+        if (keep)                                                                                                     \
             SIZES(planes, VECTORS, 1);                                                                                \
         else if (vectors == 1)                                                                                        \
             SIZES(planes, 1, 0);                                                                                      \
+        else if (vectors == 2)                                                                                        \
+            SIZES(planes, 2, 0);                                                                                      \
+        else if (vectors == 3)                                                                                        \
+            SIZES(planes, 3, 0);                                                                                      \
         else                                                                                                          \
             SIZES(planes, VECTORS, 0);                                                                                \
     } while (0)
@@ -107,7 +109,7 @@ TARGET void avx512_kernel(const Table *whole, const uint8_t *panel, const uint8_
                           int positions, uint32_t *sums)
 {
     const int64_t size = whole->size, stride = whole->row_stride, next = whole->plane_stride;
-    const int vectors = positions <= 64 ? 1 : VECTORS;
+    const int vectors = (positions + 63) / 64;
     for (int plane = 0; plane < whole->planes; plane += 2) {
         const uint8_t *table = whole->entries + plane * next;
         const int shift = 8 * plane;

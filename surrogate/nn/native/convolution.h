@@ -64,6 +64,7 @@ typedef struct {
 
 int allocate_block(Block *b);
 void free_block(Block *b);
+int raster_is_faster(const Problem *p);
 int64_t block_count(const Problem *p, int raster);
 void place_block(const Problem *p, Block *b, int64_t number);
 void fill_panel(const Problem *p, const Block *b, const uint8_t *source, int64_t group, int64_t first, int lanes,

@@ -110,9 +110,7 @@ EXPORT int axs_sums(Problem *p)
     const int64_t share = (out_channels + p->splits - 1) / p->splits;
     Kernel *kernel = kernel_of(p->kernel);
     Block b;
-    /* where few output channels share a panel, it is worth more to fill it fast than to fill it densely (measured) */
-    const int64_t in_vain = p->out_channels * (p->width - p->out_w);
-    b.raster = !p->channels_last && p->stride_h == 1 && p->stride_w == 1 && in_vain < 100;
+    b.raster = raster_is_faster(p);
     const int64_t tasks = block_count(p, b.raster) * p->splits;
     const int failed = !allocate_block(&b);
     while (!failed) {
