@@ -61,6 +61,15 @@ def test_the_table_of_circuits_is_what_its_command_prints(shared, tmp_path, monk
     assert README[start:].startswith(result.stdout)
 
 
+def test_the_table_of_times_has_the_rows_of_its_command():
+    from benchmarks.rows import ROWS
+
+    assert block("command: table of times", "sh").strip() == "python -m benchmarks.report --markdown"
+    table = re.search(r"<!-- benchmarks.report -->\n(.*?)\n<!-- /benchmarks.report -->\n", README, re.DOTALL)[1]
+    _, _, *lines = (tuple(cell.strip() for cell in line.split("|")[1:]) for line in table.splitlines())
+    assert [line[:3] for line in lines] == [(row.operation, row.circuit, row.published) for row in ROWS]
+
+
 def test_constraints_pin_every_direct_dependency():
     import tomllib
 
