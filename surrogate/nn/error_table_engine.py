@@ -13,7 +13,7 @@ kernel              of its time by the whole table, in one compiled step
 ``"avx2"``          0.54 to 0.71, 2.4 depthwise
 ==================  =========================================================
 
-and with two bytes in place of three, of AVX-512, 0.8 to 2.5. So AVX-512 looks whole products of two bytes up, and all
+and with two bytes in place of three, of AVX-512, 0.8 to 2.5, and far more depthwise. So AVX-512 looks whole products of two bytes up, and all
 else is measured (`surrogate.nn.choice`). The kernel of plain C reads four bytes of any table, and gains nothing.
 """
 
@@ -102,9 +102,15 @@ class ErrorTableEngine(TableEngine):
         """Return the table of whole products for compiled code; None if these are never looked up."""
         return None if self.forced else super().native()
 
+    def compiled_table(self) -> Tensor | None:
+        """Return the table for graphs of compilers; None if whole products are never looked up."""
+        return None if self.forced else super().compiled_table()
+
     @property
     def ways(self) -> Hashable | None:
         """Which kernel looks how many bytes of products, and of errors, up; None where whole products are faster."""
+        if torch.compiler.is_compiling():  # graphs do not measure
+            return None
         whole = self.native()
         errors = None if whole is None else self._parts[1].native()
         if whole is None or errors is None or errors.planes >= whole.planes:
@@ -115,7 +121,7 @@ class ErrorTableEngine(TableEngine):
 
     def prepare(self, w: Tensor, groups: int) -> Tensor | NativeWeights | TritonWeights | ErrorTableWeights:  # type: ignore[override]
         """Prepare weights for both parts, or for the whole table; see `Engine.prepare`."""
-        if self.forced or (not torch.compiler.is_compiling() and self.ways is not None):
+        if self.forced or self.ways is not None:
             product, error = self._parts
             return ErrorTableWeights(product.prepare(w, groups), error.prepare(w, groups))
         return super().prepare(w, groups)

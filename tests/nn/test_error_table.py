@@ -59,6 +59,7 @@ def test_sums_are_those_of_the_table(geometry, formats, role):
     engine = ErrorTableEngine(multiplier, role)
     assert engine.exact
     assert engine.native() is None
+    assert engine.compiled_table() is None
     check(engine, multiplier, role, GEOMETRIES[geometry])
 
 
@@ -134,9 +135,12 @@ def test_states_are_those_of_tables_and_copies_compute_the_same():
     assert {part.table.device.type for part in (errors.engine, errors.engine._parts[1])} == {"meta"}
 
 
-def test_graphs_of_compilers_and_exports_compute_the_same():
+@pytest.mark.parametrize("backend", FORMS)
+def test_graphs_of_compilers_and_exports_compute_the_same(monkeypatch, backend):
+    if "avx2" in available_kernels():  # where tables offer both ways
+        monkeypatch.setenv(library.VARIABLE, "avx2")
     layer, x = nn.Conv2d(2, 3, 3, padding=1), torch.randn(3, 2, 6, 5)
-    approximate_(layer, ApproxConfig(multiplier=with_errors("8u", "8s"), backend="error_table"))
+    approximate_(layer, ApproxConfig(multiplier=with_errors("8u", "8s"), backend=backend))
     calibrate(layer, [x])
     program = export_model(layer, x).module()
     with torch.no_grad():
