@@ -3,18 +3,19 @@
     sum f(x, w) = sum x w + sum e(x, w),    e(x, w) = f(x, w) - x w
 
 The table of errors has smaller entries than that of products, so that a compiled kernel looks up fewer bytes. What that
-saves depends on the kernel. Measured on two cores with AVX-512 at float32, one thread, tables of 8 x 8 bits whose
-errors need one byte and products two, a layer takes
+saves depends on the kernel: a layer of 8 x 8 bits, whose errors need one byte and products two, takes so much of its
+time by the whole table, which runs in one compiled step (one thread of a processor with AVX-512 and its int8 products):
 
-==================  =========================================================
-kernel              of its time by the whole table, in one compiled step
-==================  =========================================================
-``"avx512-vbmi"``   0.99 (1024 x 1024 linear, 1024 rows) to 2 (16 channels, 3 x 3), 4 depthwise
-``"avx2"``          0.54 to 0.71, 2.4 depthwise
-==================  =========================================================
+===============  ===========================  ======================  =========
+kernel           1024 x 1024 linear, of 1024  3 x 3, 16-128 channels  depthwise
+===============  ===========================  ======================  =========
+``avx512-vbmi``  0.99                         1.1 to 1.9              4.4
+``avx2``         0.54                         0.57 to 0.71            2.4
+===============  ===========================  ======================  =========
 
-and with two bytes in place of three, of AVX-512, 0.8 to 2.5, and far more depthwise. So AVX-512 looks whole products of two bytes up, and all
-else is measured (`surrogate.nn.choice`). The kernel of plain C reads four bytes of any table, and gains nothing.
+With two bytes in place of three, AVX-512 takes 0.8 to 2.5 of it, and more where layers are depthwise. So whole products
+of two bytes are always looked up with AVX-512, and all else is measured (`surrogate.nn.choice`). The kernel of plain C
+reads four bytes of any table, and gains nothing.
 """
 
 from __future__ import annotations
