@@ -50,10 +50,11 @@ setup(
                     "portable.c",
                     "avx2.c",
                     "avx512.c",
+                    "dot.c",
                     "neon.c",
                 )
             ],
-            depends=[str(FOLDER / name) for name in ("kernel.h", "convolution.h", "elementwise.h")],
+            depends=[str(FOLDER / name) for name in ("kernel.h", "avx512.h", "convolution.h", "elementwise.h")],
             export_symbols=[
                 "axs_dequantise",
                 "axs_features",
@@ -66,6 +67,7 @@ setup(
                 "axs_quantise",
                 "axs_quantise_weights",
                 "axs_sums",
+                "axs_transform_weights",
             ],
             optional=True,
         )

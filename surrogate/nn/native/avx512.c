@@ -7,20 +7,10 @@
 #include "kernel.h"
 
 #ifdef HAVE_X86_KERNELS
-#include <immintrin.h>
+#include "avx512.h"
 
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vbmi")))
 #define VECTORS (POSITIONS / 64)
-
-TARGET INLINE __m512i lookup(const __m512i *row, int registers, __m512i x)
-{
-    if (registers == 1)
-        return _mm512_permutexvar_epi8(x, row[0]);
-    __m512i low = _mm512_permutex2var_epi8(row[0], x, row[1]);
-    if (registers == 2)
-        return low;
-    return _mm512_mask_blend_epi8(_mm512_movepi8_mask(x), low, _mm512_permutex2var_epi8(row[2], x, row[3]));
-}
 
 /* Add the sums of one plane, [even bytes, odd bytes] of 64 positions, times 2**shift. */
 TARGET INLINE void add_plane(__m512i all, __m512i odd, int shift, uint32_t *sums)

@@ -3,19 +3,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-int allocate_block(Block *b)
+int allocate_block(Block *b, int64_t terms)
 {
     const size_t panel = LANES * POSITIONS + SLACK;
     b->panel = calloc(2, panel); /* what the kernels read beyond the last position is defined, though never used */
     b->keep = b->panel ? b->panel + panel : 0;
     b->tile = malloc(sizeof(uint32_t) * POSITIONS * CHANNELS);
     b->runs = malloc(sizeof(Run) * POSITIONS);
-    return b->panel && b->tile && b->runs;
+    b->rows = terms ? malloc(terms * LANES * POSITIONS) : 0;
+    return b->panel && b->tile && b->runs && (b->rows || !terms);
 }
 
 void free_block(Block *b)
 {
     free(b->panel);
+    free(b->rows);
     free(b->tile);
     free(b->runs);
 }
@@ -112,6 +114,8 @@ static uint32_t constant_of(const Problem *p, int64_t channel)
 {
     const int64_t lanes = p->end_lane - p->first_lane;
     int64_t constant = p->keep ? 0 : lanes * p->minimum;
+    if (p->constants)
+        constant += p->constants[channel];
     if (p->scale) {
         const int64_t w_zero = p->w_zero ? p->w_zero[channel] : 0;
         constant += lanes * w_zero * (p->x_zero - p->x_minimum) - p->x_zero * p->w_sums[channel];

@@ -33,6 +33,9 @@ typedef struct {
     void *out;           /* [images][groups * out_channels][out_h][out_w], or channels last */
     Table table;
     int64_t minimum; /* of the table; added once per lane that is not skipped */
+    const uint8_t *factors;   /* see dot.c; NULL where the table is all */
+    const int64_t *constants; /* per output channel, added to its sums; or NULL */
+    int64_t terms, factor_stride, depth;
     int64_t images, channels, height, width, groups, out_channels;
     int64_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, out_h, out_w;
     int64_t first_lane, end_lane;
@@ -55,14 +58,16 @@ typedef struct {
  * is summed in vain, but a lane is then a single run. */
 typedef struct {
     uint8_t *panel, *keep; /* [LANES][POSITIONS] */
+    uint8_t *rows;         /* see dot.c; NULL where the table is all */
     uint32_t *tile;        /* [CHANNELS][POSITIONS] */
     Run *runs;
     int n_runs, positions, raster;
     int64_t kept[POSITIONS];     /* lanes that are not skipped */
     uint32_t x_sums[POSITIONS];  /* sum of indices, where needed */
+    uint32_t shared[POSITIONS];  /* what all output channels add, beside products of factors */
 } Block;
 
-int allocate_block(Block *b);
+int allocate_block(Block *b, int64_t terms);
 void free_block(Block *b);
 int raster_is_faster(const Problem *p);
 int64_t block_count(const Problem *p, int raster);
@@ -71,5 +76,9 @@ void fill_panel(const Problem *p, const Block *b, const uint8_t *source, int64_t
                 uint8_t *panel);
 void add_x_sums(Block *b, int lanes);
 void write_tile(const Problem *p, const Block *b, int64_t first, int count);
+
+/* Products of factors, see dot.c. */
+void transform_panel(const Problem *p, Block *b, int lanes);
+void multiply_rows(const Problem *p, Block *b, const uint8_t *w, int lanes, int count);
 
 #endif

@@ -27,6 +27,8 @@ class Problem(ctypes.Structure):
     _fields_ = (
         *((name, c_void_p) for name in ("x", "keep", "w", "out", "entries")),
         *((name, c_int64) for name in ("planes", "size", "plane_stride", "row_stride", "minimum")),
+        *((name, c_void_p) for name in ("factors", "constants")),
+        *((name, c_int64) for name in ("terms", "factor_stride", "depth")),
         *((name, c_int64) for name in ("images", "channels", "height", "width", "groups", "out_channels")),
         *((name, c_int64) for name in ("kernel_h", "kernel_w", "stride_h", "stride_w", "dilation_h", "dilation_w")),
         *((name, c_int64) for name in ("out_h", "out_w", "first_lane", "end_lane", "channels_last")),
@@ -98,6 +100,11 @@ def load_library() -> ctypes.CDLL | None:
         library.axs_mask.restype = None
         library.axs_sums.argtypes = [POINTER(Problem)]
         library.axs_sums.restype = c_int
+        library.axs_transform_weights.argtypes = [
+            *(c_void_p, c_int64, c_int64, c_void_p, c_void_p),
+            *(c_int64, c_int64, c_void_p, c_void_p),
+        ]
+        library.axs_transform_weights.restype = None
     except (OSError, AttributeError):
         return None
     return library
@@ -125,6 +132,12 @@ def available_kernels() -> tuple[str, ...]:
     features = library.axs_features()
     has = {"avx512-vbmi": features & 2, "avx2": features & 1, "neon": features & 4}
     return tuple(name for name in KERNELS if has.get(name, True))
+
+
+def has_dot_products() -> bool:
+    """Whether the library multiplies factors here: beside the first of the kernels, on processors with VNNI."""
+    library = load_library()
+    return library is not None and bool(library.axs_features() & 8)
 
 
 def kernel_is_forced() -> bool:

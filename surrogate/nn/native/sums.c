@@ -8,14 +8,16 @@
 
 enum { PIXELS = 64 /* packed at a time */ };
 
-/* Bit 0: AVX2; bit 1: AVX-512 with VBMI; bit 2: NEON. The compiler's check of the first two includes that the system
- * saves the registers. */
+/* Bit 0: AVX2; bit 1: AVX-512 with VBMI; bit 2: NEON; bit 3: VNNI beside bit 1. The compiler's check of those of x86
+ * includes that the system saves the registers. */
 EXPORT int axs_features(void)
 {
 #ifdef HAVE_X86_KERNELS
     __builtin_cpu_init();
-    int avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
-    return (__builtin_cpu_supports("avx2") ? 1 : 0) | (avx512 && __builtin_cpu_supports("avx512vbmi") ? 2 : 0);
+    const int avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
+    const int vbmi = avx512 && __builtin_cpu_supports("avx512vbmi");
+    return (__builtin_cpu_supports("avx2") ? 1 : 0) | (vbmi ? 2 : 0) |
+           (vbmi && __builtin_cpu_supports("avx512vnni") ? 8 : 0);
 #elif defined(HAVE_NEON_KERNEL)
     return 4;
 #else
@@ -75,12 +77,25 @@ EXPORT int axs_pack(const int32_t *x, int64_t images, int64_t pixels, int64_t ch
     return (skipped ? 1 : 0) | (outside ? 2 : 0);
 }
 
+/* Add what lanes in the panel contribute to `count` output channels by products of factors, and to all alike. */
+static void add_products(const Problem *p, Block *b, Kernel *kernel, const uint8_t *w, int lanes, int count)
+{
+    static const uint8_t only_row[LANES] = {0};
+    transform_panel(p, b, lanes);
+    multiply_rows(p, b, w, lanes, count);
+    if (p->table.entries)
+        kernel(&p->table, b->panel, 0, only_row, lanes, b->positions, b->shared);
+}
+
 /* Sums of output channels first .. first + count of one group, for the positions of a block. */
 static void add_channels(const Problem *p, Block *b, Kernel *kernel, int64_t group, int64_t first, int count)
 {
-    const int64_t all_lanes = p->kernel_h * p->kernel_w * p->channels;
-    const uint8_t *w = p->w + (group * p->out_channels + first) * all_lanes;
+    const int64_t depth = p->factors ? p->depth : p->kernel_h * p->kernel_w * p->channels; /* of an output channel */
+    const uint8_t *w = p->w + (group * p->out_channels + first) * depth;
+    const int shares = p->factors && p->table.entries;
     memset(b->tile, 0, sizeof(uint32_t) * POSITIONS * count);
+    if (shares)
+        memset(b->shared, 0, sizeof b->shared);
     if (p->w_zero)
         memset(b->x_sums, 0, sizeof b->x_sums);
     if (p->keep)
@@ -96,10 +111,15 @@ static void add_channels(const Problem *p, Block *b, Kernel *kernel, int64_t gro
                 for (int i = 0; i < b->positions; i++)
                     b->kept[i] += b->keep[j * POSITIONS + i] & 1;
         }
-        for (int n = 0; n < count; n++)
-            kernel(&p->table, b->panel, p->keep ? b->keep : 0, w + n * all_lanes + k, lanes, b->positions,
+        if (p->factors)
+            add_products(p, b, kernel, w + k * p->terms, lanes, count);
+        for (int n = 0; !p->factors && n < count; n++)
+            kernel(&p->table, b->panel, p->keep ? b->keep : 0, w + n * depth + k, lanes, b->positions,
                    b->tile + n * POSITIONS);
     }
+    for (int n = 0; shares && n < count; n++)
+        for (int i = 0; i < POSITIONS; i++)
+            b->tile[n * POSITIONS + i] += b->shared[i];
     write_tile(p, b, group * p->out_channels + first, count);
 }
 
@@ -112,7 +132,7 @@ EXPORT int axs_sums(Problem *p)
     Block b;
     b.raster = raster_is_faster(p);
     const int64_t tasks = block_count(p, b.raster) * p->splits;
-    const int failed = !allocate_block(&b);
+    const int failed = !allocate_block(&b, p->terms);
     while (!failed) {
         const int64_t task = __atomic_fetch_add(&p->next_task, 1, __ATOMIC_RELAXED);
         if (task >= tasks)
