@@ -27,6 +27,7 @@ def doctor(json: Json = False) -> None:
         ("processor", found.machine),
         ("AVX2", _answer(found.avx2)),
         ("AVX-512 VBMI", _answer(found.avx512_vbmi)),
+        ("AVX-512 VNNI", _answer(found.avx512_vnni)),
         ("NEON", _answer(found.neon)),
         ("PyTorch", found.torch),
         ("threads", str(found.threads)),

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from surrogate.nn.functional import AccurateConvolution, linear_gradients
 from surrogate.nn.geometry import Convolution
-from surrogate.nn.native import NativeTable
+from surrogate.nn.native import NativeProducts, NativeTable
 from surrogate.nn.native.quantised import (
     AffineIntegers,
     Packed,
@@ -106,7 +106,7 @@ class CompiledWeights:
 class CompiledLayer:
     """One forward pass of a layer."""
 
-    native: NativeTable
+    native: NativeTable | NativeProducts
     placement: Placement
     activations: AffineIntegers
     weights: CompiledWeights

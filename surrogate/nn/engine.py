@@ -21,7 +21,7 @@ from surrogate.nn.fixed_precision import FixedPrecision
 from surrogate.nn.geometry import Convolution
 
 if TYPE_CHECKING:
-    from surrogate.nn.native import NativeTable
+    from surrogate.nn.native import NativeProducts, NativeTable
 
 
 class Engine(FixedPrecision, ABC):
@@ -68,11 +68,15 @@ class Engine(FixedPrecision, ABC):
         """Return the table for `surrogate.nn.table_layer` in compiled graphs; None where there is no code for it."""
         return None
 
+    def native_products(self) -> NativeProducts | None:
+        """Return what compiled code multiplies in place of lookups in `native`; None where it cannot."""
+        return None
+
     @property
     def ways(self) -> Hashable | None:
         """What the time of `sums` depends on beside the shape, where it may be faster than `native`; None if it is not.
 
-        Both give the same integers; `surrogate.nn.choice` measures which is faster.
+        All give the same integers; `surrogate.nn.choice` measures which is the fastest.
         """
         return None
 

@@ -26,6 +26,7 @@ from surrogate.nn.engine import Engine
 from surrogate.nn.errors import names_layer
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.inputs import check_device, check_weight, refuse_transforms, widened
+from surrogate.nn.native import NativeProducts, NativeTable
 from surrogate.nn.native.quantised import AffineIntegers
 from surrogate.nn.operation import ApproxOperation
 from surrogate.nn.precision import no_autocast
@@ -157,7 +158,10 @@ class ApproxLayer(ApproxOperation):
             sizes = size_class(*wide.shape, *self.weight.shape)
             convolution = self.convolution()
             shape_class = ways, type(self), sizes, convolution.stride, convolution.groups, torch.is_grad_enabled()
-            y = fastest({"table": compiled, "products": lambda: self._step_by_step(wide)}, shape_class)
+            candidates = {"table": compiled, "products": lambda: self._step_by_step(wide)}
+            if (products := self.running.native_products()) is not None:
+                candidates["dot"] = lambda: compiled(products)
+            y = fastest(candidates, shape_class)
         return y.to(x.dtype)
 
     def _step_by_step(self, x: Tensor) -> Tensor:
@@ -177,8 +181,8 @@ class ApproxLayer(ApproxOperation):
         """How compiled code sees an input, expanded already, and the output; None where it cannot."""
         return None
 
-    def _compiled(self, x: Tensor) -> Callable[[], Tensor] | None:
-        """Return what computes the output for an expanded input by compiled code.
+    def _compiled(self, x: Tensor) -> Callable[..., Tensor] | None:
+        """Return what computes the output for an expanded input by compiled code: by lookups unless given products.
 
         None where there is none for this layer, machine, datatype or kind of gradient.
         """
@@ -202,10 +206,14 @@ class ApproxLayer(ApproxOperation):
             activation.high,
             self.config.activation_format.minimum,
         )
-        layer = CompiledLayer(native, place, grid, self._compiled_weights())
-        bias = cast(Tensor | None, self.bias)
+        weights, bias = self._compiled_weights(), cast(Tensor | None, self.bias)
         x = x.contiguous(memory_format=place.memory_format)
-        return lambda: layer(x, self.weight.float(), None if bias is None else bias.float())
+
+        def run(by: NativeTable | NativeProducts = native) -> Tensor:
+            layer = CompiledLayer(by, place, grid, weights)
+            return layer(x, self.weight.float(), None if bias is None else bias.float())
+
+        return run
 
     def operator_sides(self) -> tuple[list[int], list[int], list[int]] | None:
         """Return padding, stride and dilation of two dimensions, for `table_layer`; None where it has none for them."""

@@ -6,8 +6,9 @@ The transformed operands are laid side by side along the reduction axis, so that
 does all terms: in int8 where the factors allow, else in float32 or float64, whichever provably rounds nothing. Sums
 that no datatype holds are refused.
 
-On a processor, layers whose operands have at most 8 bits can also look the surrogate's products up in a table of them
-(`surrogate.nn.native`), which gives the same sums; `surrogate.nn.choice` measures what is faster.
+On a processor, compiled code (`surrogate.nn.native`) can do whole layers whose operands have at most 8 bits: it looks
+the surrogate's products up in a table of them, or multiplies its factors. All give the same sums; `surrogate.nn.choice`
+measures what is the fastest.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from surrogate.nn.float_products import FloatWeights
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.int8_factors import Int8Factors
 from surrogate.nn.int8_products import Int8Weights
-from surrogate.nn.native import NativeTable, active_kernel
+from surrogate.nn.native import NativeProducts, NativeTable, active_kernel
 from surrogate.scaled_factors import ScaledFactors
 
 ARITHMETIC_CHOICES = ("auto", "int8", "bfloat16", "float16", "float32", "float64")
@@ -112,6 +113,7 @@ class SurrogateEngine(Engine):
         )
         self._int8_factors: tuple[Int8Factors, ...] | None = None
         self._native_table: NativeTable | None = None
+        self._native_products: tuple[NativeTable, NativeProducts | None] | None = None
         int8 = () if self._digits is None else self._int8(torch.device("cpu"))
         self._datatypes = datatypes_of(factors, self._digits, int8)
         if arithmetic != "auto" and arithmetic not in self._datatypes:
@@ -142,9 +144,22 @@ class SurrogateEngine(Engine):
             self._native_table = NativeTable(table, kernel)
         return self._native_table
 
+    def native_products(self) -> NativeProducts | None:
+        """Return the factors as bytes for compiled code.
+
+        None where `native` is, where they take too many bytes, or without instructions that multiply bytes.
+        """
+        table = self.native()
+        if table is None:
+            return None
+        if self._native_products is None or self._native_products[0] is not table:
+            parts = self.left, self.right, self.additive_activation, self.additive_weight
+            self._native_products = table, NativeProducts.of(*parts, table)
+        return self._native_products[1]
+
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the kernel's table out of copies and pickles: another machine may run another kernel."""
-        return {**self.__dict__, "_native_table": None}
+        """Leave what the kernels read out of copies and pickles: another machine may run another kernel."""
+        return {**self.__dict__, "_native_table": None, "_native_products": None}
 
     @property
     def ways(self) -> Hashable:

@@ -51,6 +51,7 @@ def test_the_features_are_those_that_the_system_names():
     assert found["avx2"] == ("avx2" in words)
     assert found["neon"] == ("asimd" in words)
     assert found["avx512_vbmi"] == ({"avx512f", "avx512bw", "avx512vbmi"} <= set(words))
+    assert found["avx512_vnni"] == (found["avx512_vbmi"] and "avx512_vnni" in words)
 
 
 def test_text_has_a_line_each():

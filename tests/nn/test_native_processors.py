@@ -161,7 +161,8 @@ def test_the_driver_refuses_what_it_cannot_run(sanitised):
 
 def call_of_tests(chosen):
     """Code that runs the tests of sums and of whole layers that an expression chooses."""
-    files = [str(Path(__file__).with_name(name)) for name in ("test_native.py", "test_compiled_layers.py")]
+    names = ("test_native.py", "test_native_products.py", "test_compiled_layers.py")
+    files = [str(Path(__file__).with_name(name)) for name in names]
     arguments = [*files, "-k", chosen, "-q", "-p", "no:cacheprovider"]
     return f"import sys, pytest; sys.exit(pytest.main({arguments!r}))"
 
@@ -169,7 +170,7 @@ def call_of_tests(chosen):
 @pytest.mark.slow
 def test_the_library_touches_nothing_beyond_its_tensors(in_sanitised_python):
     """Tests of sums and of whole layers, on convolutions of many shapes, by every kernel of this processor."""
-    chosen = "test_any_shape and (4u or 6s) or test_layer and unsigned and padded"
+    chosen = "test_any_shape and (4u or 6s) or test_layer and unsigned and padded or test_sums_at_the_end"
     done = in_sanitised_python(call_of_tests(chosen))
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout

@@ -15,11 +15,15 @@ needed. It holds several kernels and runs the first that the processor has instr
 ``"torch"``
     No compiled code: PyTorch's own operations (`surrogate.nn.lookup_sums`).
 
+Beside the first of them, on processors with AVX-512 VNNI, the library multiplies the factors of a surrogate of low rank
+in place of lookups (`surrogate.nn.native.products`).
+
 The environment variable ``AXSURROGATE_TABLE_KERNEL`` names one to run instead; a table that a compiled kernel named so
 cannot hold is refused. Unnamed, PyTorch's operations take such tables. All return the same integers.
 """
 
 from surrogate.nn.native.library import KERNELS, active_kernel, available_kernels
+from surrogate.nn.native.products import NativeProducts
 from surrogate.nn.native.sums import NativeTable, NativeWeights
 
-__all__ = ["KERNELS", "NativeTable", "NativeWeights", "active_kernel", "available_kernels"]
+__all__ = ["KERNELS", "NativeProducts", "NativeTable", "NativeWeights", "active_kernel", "available_kernels"]

@@ -34,7 +34,7 @@ class Diagnosis:
         Path of a C compiler; one is needed only to install.
     machine : str
         Architecture of the processor.
-    avx2, avx512_vbmi, neon : bool or None
+    avx2, avx512_vbmi, avx512_vnni, neon : bool or None
         Instructions that the compiled library found; None without it.
     torch, threads
         Version of PyTorch, and how many threads it uses.
@@ -54,6 +54,7 @@ class Diagnosis:
     machine: str
     avx2: bool | None
     avx512_vbmi: bool | None
+    avx512_vnni: bool | None
     neon: bool | None
     torch: str
     threads: int
@@ -87,6 +88,7 @@ def diagnose() -> Diagnosis:
         machine=platform.machine(),
         avx2=None if features is None else bool(features & 1),
         avx512_vbmi=None if features is None else bool(features & 2),
+        avx512_vnni=None if features is None else bool(features & 8),
         neon=None if features is None else bool(features & 4),
         torch=str(torch.__version__),
         threads=torch.get_num_threads(),

@@ -69,13 +69,15 @@ class ByteFactors:
         return int(self.left.shape[1])
 
     @classmethod
-    def of(cls, left: IntArray, right: IntArray) -> Self:
-        """Bring ``left @ right.T`` into bytes."""
+    def of(cls, left: IntArray, right: IntArray) -> Self | None:
+        """Bring ``left @ right.T`` into bytes; None if that takes more than `MOST_TERMS`."""
+        pairs = [_fewest_bytes(g, h) for g, h in zip(left.T, right.T, strict=True)]
+        if sum(_count(*pair) for pair in pairs) > MOST_TERMS:
+            return None
         of_x, of_w = (np.zeros(len(part), dtype=np.int64) for part in (left, right))
         lefts: list[IntArray] = []
         rights: list[IntArray] = []
-        for g, h in zip(left.T, right.T, strict=True):
-            g, h = _fewest_bytes(g, h)
+        for g, h in pairs:
             smallest = int(g.min())
             signed, rest = _signed_bytes(h)
             of_x += rest * (g - smallest)
@@ -90,7 +92,12 @@ def _fewest_bytes(g: IntArray, h: IntArray) -> tuple[IntArray, IntArray]:
     """Move common divisors between two factors so that they take the fewest products of bytes."""
     a, b = (max(1, int(np.gcd.reduce(each))) for each in (g, h))
     choices = ((g, h), (g // a, h * a), (g * b, h // b))
-    return min(choices, key=lambda pair: math.prod(-(-int(np.ptp(each)) // _BYTE) for each in pair))
+    return min(choices, key=lambda pair: _count(*pair))
+
+
+def _count(g: IntArray, h: IntArray) -> int:
+    """Products of bytes that a product takes."""
+    return math.prod(max(1, -(-int(np.ptp(each)) // _BYTE)) for each in (g, h))
 
 
 def _bytes(values: IntArray) -> list[IntArray]:
@@ -138,12 +145,14 @@ class NativeProducts:
 
         None where the factors take too many bytes, or the processor has no int8 dot products beside its kernel.
         """
-        if table.kernel != "avx512-vbmi" or not has_dot_products() or left.shape[1] > MOST_TERMS:
+        if table.kernel != "avx512-vbmi" or not has_dot_products():
             return None
         found = ByteFactors.of(left.numpy(), right.numpy())
+        if found is None:
+            return None
         whole_x = found.of_x if of_x is None else found.of_x + of_x.numpy()
         whole_w = found.of_w if of_w is None else found.of_w + of_w.numpy()
-        if found.terms > MOST_TERMS or not NativeTable.holds(torch.from_numpy(whole_x)[:, None]):
+        if not NativeTable.holds(torch.from_numpy(whole_x)[:, None]):
             return None
         return cls(ByteFactors(found.left, found.right, whole_x, whole_w), table)
 
@@ -175,7 +184,7 @@ class NativeProducts:
         codes : Tensor
             Weight indices, ``(groups, out_channels, lanes)``.
         """
-        found: tuple[Tensor, Tensor] | None = self._prepared.get(codes)
+        found: tuple[Tensor, Tensor] | None = self._prepared.get(codes)  # type: ignore[no-untyped-call]
         if found is None:
             groups, channels, lanes = codes.shape
             depth = -(-lanes * self.terms // 4) * 4
