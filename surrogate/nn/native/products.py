@@ -50,10 +50,8 @@ class ByteFactors:
     Examples
     --------
     >>> factors = ByteFactors.of(np.array([[-3], [300]]), np.array([[200], [0]]))
-    >>> factors.left, factors.right
-    (array([[  0,   0],
-           [255,  48]]), array([[ 127,  127],
-           [ -73,  -73]]))
+    >>> factors.left.tolist(), factors.right.tolist()
+    ([[0, 0], [255, 48]], [[127, 127], [-73, -73]])
     >>> (factors.left @ factors.right.T + factors.of_x[:, None] + factors.of_w).tolist()
     [[-600, 0], [60000, 0]]
     """
