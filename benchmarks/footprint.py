@@ -51,6 +51,7 @@ def saved_bytes(network: nn.Module, run: Step) -> int:
             found[storage.data_ptr()] = storage.nbytes()
         return tensor
 
+    run()  # the first time, layers may measure which way of computing them is the fastest
     with saved_tensors_hooks(note, lambda tensor: tensor):
         run()
     return sum(found.values())
