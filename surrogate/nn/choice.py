@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 _TRIALS = 2  # after a first call, which also prepares what is cached later
 
-_chosen: dict[tuple[Hashable, int], str] = {}
+_chosen: dict[tuple[Hashable, tuple[str, ...], int], str] = {}
 _measuring = threading.Lock()
 
 
@@ -40,7 +40,7 @@ def fastest(ways: Mapping[str, Callable[[], T]], shape_class: Hashable) -> T:
     ways : mapping
         Functions that compute the same thing, by name.
     shape_class : hashable
-        What the times depend on, but for the number of threads.
+        What the times depend on, but for the number of threads and which ways there are.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def fastest(ways: Mapping[str, Callable[[], T]], shape_class: Hashable) -> T:
     """
     if len(ways) == 1:
         return next(iter(ways.values()))()
-    key = shape_class, torch.get_num_threads()
+    key = shape_class, tuple(ways), torch.get_num_threads()
     name = _chosen.get(key)
     if name is None:
         with _measuring:
@@ -61,7 +61,7 @@ def fastest(ways: Mapping[str, Callable[[], T]], shape_class: Hashable) -> T:
 
 def chosen_ways() -> dict[Hashable, str]:
     """Return what has been chosen so far, by class of shapes."""
-    return {shape_class: name for (shape_class, _), name in _chosen.items()}
+    return {shape_class: name for (shape_class, *_), name in _chosen.items()}
 
 
 def forget_choices() -> None:

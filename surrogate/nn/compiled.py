@@ -112,7 +112,7 @@ class CompiledLayer:
     weights: CompiledWeights
 
     @staticmethod
-    def holds(native: NativeTable, lanes: int) -> bool:
+    def holds(native: NativeTable | NativeProducts, lanes: int) -> bool:
         """Whether every integer on the way fits in int32."""
         return lanes * (native.largest + _LARGEST_CORRECTION) < 1 << 31
 

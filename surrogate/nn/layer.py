@@ -14,6 +14,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self, cast
 
 import torch
@@ -158,9 +159,10 @@ class ApproxLayer(ApproxOperation):
             sizes = size_class(*wide.shape, *self.weight.shape)
             convolution = self.convolution()
             shape_class = ways, type(self), sizes, convolution.stride, convolution.groups, torch.is_grad_enabled()
-            candidates = {"table": compiled, "products": lambda: self._step_by_step(wide)}
-            if (products := self.running.native_products()) is not None:
-                candidates["dot"] = lambda: compiled(products)
+            natives = {"table": self.running.native(), "dot": self.running.native_products()}
+            candidates: dict[str, Callable[[], Tensor]]
+            candidates = {name: partial(compiled, native) for name, native in natives.items() if native is not None}
+            candidates["products"] = partial(self._step_by_step, wide)
             y = fastest(candidates, shape_class)
         return y.to(x.dtype)
 
@@ -182,7 +184,7 @@ class ApproxLayer(ApproxOperation):
         return None
 
     def _compiled(self, x: Tensor) -> Callable[..., Tensor] | None:
-        """Return what computes the output for an expanded input by compiled code: by lookups unless given products.
+        """Return what computes the output for an expanded input by compiled code, the given or else the first.
 
         None where there is none for this layer, machine, datatype or kind of gradient.
         """
@@ -190,7 +192,7 @@ class ApproxLayer(ApproxOperation):
             return None
         if torch.compiler.is_compiling():
             return self._operator(x)
-        native = self.running.native()
+        native = self.running.native() or self.running.native_products()
         activation, weight = self.activation_quantiser, self.weight_quantiser
         if native is None or x.dtype != torch.float32 or self.weight.dtype == torch.float64:
             return None

@@ -65,7 +65,8 @@ class SurrogateEngine(Engine):
         float64 take functions that are not integer. ``"bfloat16"`` and ``"float16"`` need integer factors of at most 8
         and 11 significant bits, and sum in float32; float16 is for GPUs.
     by_table : bool
-        Whether compiled code may look the surrogate's products up in a table of them, which gives the same sums.
+        Whether compiled code may look the surrogate's products up in a table of them, which gives the same sums; it
+        may multiply factors in any case.
 
     Raises
     ------
@@ -125,8 +126,24 @@ class SurrogateEngine(Engine):
         None for float factors, a chosen datatype, operands of more than 8 bits, where there is no compiled code, or
         if it may not.
         """
-        if not self.by_table:
+        return self._table() if self.by_table else None
+
+    def native_products(self) -> NativeProducts | None:
+        """Return the factors as bytes for compiled code.
+
+        None where there is no table of them, where they take too many bytes, or without instructions that multiply
+        bytes.
+        """
+        table = self._table()
+        if table is None:
             return None
+        if self._native_products is None or self._native_products[0] is not table:
+            parts = self.left, self.right, self.additive_activation, self.additive_weight
+            self._native_products = table, NativeProducts.of(*parts, table)
+        return self._native_products[1]
+
+    def _table(self) -> NativeTable | None:
+        """Tabulate the surrogate's own products, once for each kernel; None where compiled code cannot hold them."""
         kernel = active_kernel()
         sizes = len(self.left), len(self.right)
         if kernel == "torch" or not self.integer or self.arithmetic != "auto" or max(sizes) > 256:
@@ -143,19 +160,6 @@ class SurrogateEngine(Engine):
                 return None
             self._native_table = NativeTable(table, kernel)
         return self._native_table
-
-    def native_products(self) -> NativeProducts | None:
-        """Return the factors as bytes for compiled code.
-
-        None where `native` is, where they take too many bytes, or without instructions that multiply bytes.
-        """
-        table = self.native()
-        if table is None:
-            return None
-        if self._native_products is None or self._native_products[0] is not table:
-            parts = self.left, self.right, self.additive_activation, self.additive_weight
-            self._native_products = table, NativeProducts.of(*parts, table)
-        return self._native_products[1]
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave what the kernels read out of copies and pickles: another machine may run another kernel."""

@@ -39,6 +39,14 @@ def test_each_class_is_measured_once():
     assert chosen_ways() == {"shape": "fast", "another shape": "fast"}
 
 
+def test_a_class_with_other_ways_is_measured_by_itself():
+    """What was the fastest need not be there again: another kernel may run, or factors may be wider."""
+    ways = {"at once": lambda: "at once", "slowly": lambda: time.sleep(0.01) or "slowly"}
+    assert fastest(ways, "shape") == "at once"
+    del ways["at once"]
+    assert fastest({**ways, "more slowly": lambda: time.sleep(0.05)}, "shape") == "slowly"
+
+
 def test_a_single_way_is_not_measured():
     calls = []
     fastest({"only": lambda: calls.append(1)}, "shape")
@@ -83,3 +91,17 @@ def test_a_layer_chooses_by_measuring(monkeypatch):
     assert list(chosen_ways().values()) in (["table"], ["products"], ["dot"])
     layer(x)
     assert len(chosen_ways()) == 1
+
+
+@pytest.mark.skipif(not library.has_dot_products(), reason="this processor has no int8 dot products")
+def test_products_alone_include_those_of_compiled_code(monkeypatch):
+    """Backend "lowrank" looks nothing up."""
+    monkeypatch.delenv(library.VARIABLE, raising=False)
+    layer, x = nn.Linear(33, 20), torch.randn(9, 33)
+    approximate_(layer, ApproxConfig(multiplier=multipliers.get("trunc8s_t2"), backend="lowrank"))
+    calibrate(layer, [x])
+    offered = {}
+    monkeypatch.setattr("surrogate.nn.layer.fastest", lambda ways, _: offered.update(ways) or ways["dot"]())
+    y = layer(x)
+    assert list(offered) == ["dot", "products"]
+    assert torch.equal(y, offered["products"]())
