@@ -64,7 +64,7 @@ def sums(of_x: Tensor | None, x: Tensor, weights: AdditiveWeights, convolution: 
         table = torch.nn.functional.pad(of_x.double(), (0, 1))  # the last entry: skipped lanes
         grouped = (*x.shape[:3], convolution.groups, x.shape[3] // convolution.groups)  # no -1: x may be empty
         values = lookup_rows(table, x).reshape(grouped).sum(dim=4)
-        fields = convolution.patches(values).sum(dim=(3, 4))
+        fields = convolution.window_sums(values)
         total = total + fields.repeat_interleave(len(total) // convolution.groups, dim=3)
     if weights.lanes is not None:
         skipped = x == size

@@ -257,7 +257,7 @@ class ApproxLayer(ApproxOperation):
     def _compiled_weights(self) -> CompiledWeights:
         """Quantise the weights for compiled code, again if they changed."""
         weight, cached = self.weight.detach(), self._compiled_cache
-        if cached is not None and torch.equal(cached[0], weight):
+        if cached is not None and cached[0].dtype == weight.dtype and torch.equal(cached[0], weight):
             return cached[1]
         self.weight_quantiser.observe(self.kernel(weight))
         groups, minimum = self.convolution().groups, self.config.weight_format.minimum
@@ -395,7 +395,7 @@ class ApproxLayer(ApproxOperation):
         axis = self.channel_axis
         parts = [part.sum(dim=axis, dtype=torch.float64) for part in codes.chunk(groups, dim=axis)]
         centred = torch.stack(parts, dim=axis) - codes.shape[axis] // groups * zx  # an added lane adds Zx - Zx = 0
-        sums = convolution.patches(self.arrange(centred, nothing)).sum(dim=(3, 4))
+        sums = convolution.window_sums(self.arrange(centred, nothing))
         by_group = sums.reshape(*sums.shape[:3], groups, sums.shape[3] // groups).sum(dim=4)
         return correction - zw * by_group.repeat_interleave(len(weights.sums) // groups, dim=3)
 
