@@ -42,9 +42,10 @@ TARGET INLINE void block(const uint8_t *table, int64_t stride, int64_t next, con
             all[p][v] = odd[p][v] = _mm512_setzero_si512();
     for (int k = 0; k < lanes; k++) {
         const uint8_t *entries = table + stride * w[k], *soon = table + stride * w[k + 4 < lanes ? k + 4 : k];
+        if (vectors > 1) /* else a row is used too briefly */
 #pragma GCC unroll 8
-        for (int r = 0; vectors > 1 && r < planes * registers; r++)
-            __builtin_prefetch(soon + r / registers * next + 64 * (r % registers), 0, 3);
+            for (int r = 0; r < planes * registers; r++)
+                __builtin_prefetch(soon + r / registers * next + 64 * (r % registers), 0, 3);
 #pragma GCC unroll 8
         for (int r = 0; r < planes * registers; r++)
             row[r] = _mm512_loadu_si512(entries + r / registers * next + 64 * (r % registers));
