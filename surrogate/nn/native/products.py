@@ -29,7 +29,7 @@ from surrogate.nn.native.library import Problem, has_dot_products, require_libra
 from surrogate.nn.native.sums import NativeTable
 
 MOST_TERMS = 8
-"""Products of bytes for each product of operands; with more of them, by their cost in a convolution, a table is faster."""
+"""Products of bytes for each product of operands; with more, by their cost in a convolution, a table is faster."""
 
 _BYTE = 255  # largest span of values in a byte
 
