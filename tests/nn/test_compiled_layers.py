@@ -83,8 +83,11 @@ def test_the_compiled_path_is_taken(monkeypatch):
     layer(torch.randn(LAYERS["padded"][1]))
 
 
+@pytest.mark.parametrize("team", ["PyTorch's", "own"])
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_threads(threads, monkeypatch):
+def test_threads(threads, team, monkeypatch):
+    if team == "own":
+        monkeypatch.setattr("surrogate.nn.native.sums.openmp_team", lambda: None)
     before = torch.get_num_threads()
     layer = converted(lambda: nn.Conv2d(8, 130, 3, padding=1), (6, 8, 20, 20), "8u", "8u", {})
     x = torch.randn(6, 8, 20, 20)

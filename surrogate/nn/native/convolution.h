@@ -47,6 +47,7 @@ typedef struct {
     int64_t x_zero, x_minimum;
     int64_t kernel, splits;
     int64_t next_task; /* shared between threads */
+    int64_t failures;  /* threads that had no memory */
 } Problem;
 
 typedef struct {

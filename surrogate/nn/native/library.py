@@ -33,7 +33,7 @@ class Problem(ctypes.Structure):
         *((name, c_int64) for name in ("kernel_h", "kernel_w", "stride_h", "stride_w", "dilation_h", "dilation_w")),
         *((name, c_int64) for name in ("out_h", "out_w", "first_lane", "end_lane", "channels_last")),
         *((name, c_void_p) for name in ("scale", "bias", "w_sums", "w_zero")),
-        *((name, c_int64) for name in ("x_zero", "x_minimum", "kernel", "splits", "next_task")),
+        *((name, c_int64) for name in ("x_zero", "x_minimum", "kernel", "splits", "next_task", "failures")),
     )
 
 
@@ -98,8 +98,8 @@ def load_library() -> ctypes.CDLL | None:
         library.axs_dequantise.restype = None
         library.axs_mask.argtypes = [c_void_p, c_void_p, c_int64]
         library.axs_mask.restype = None
-        library.axs_sums.argtypes = [POINTER(Problem)]
-        library.axs_sums.restype = c_int
+        library.axs_sums.argtypes = [c_void_p]
+        library.axs_sums.restype = None
         library.axs_transform_weights.argtypes = [
             *(c_void_p, c_int64, c_int64, c_void_p, c_void_p),
             *(c_int64, c_int64, c_void_p, c_void_p),

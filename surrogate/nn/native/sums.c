@@ -124,7 +124,7 @@ static void add_channels(const Problem *p, Block *b, Kernel *kernel, int64_t gro
 }
 
 /* Take tasks until none is left. Returns 0, or 1 if there is no memory. */
-EXPORT int axs_sums(Problem *p)
+static int sum_tasks(Problem *p)
 {
     const int64_t out_channels = p->groups * p->out_channels;
     const int64_t share = (out_channels + p->splits - 1) / p->splits;
@@ -151,4 +151,11 @@ EXPORT int axs_sums(Problem *p)
     }
     free_block(&b);
     return failed;
+}
+
+/* What each thread of a team calls, with the Problem: OpenMP's form of a task. */
+EXPORT void axs_sums(void *problem)
+{
+    if (sum_tasks(problem))
+        __atomic_fetch_add(&((Problem *)problem)->failures, 1, __ATOMIC_RELAXED);
 }

@@ -7,6 +7,7 @@ do, which float64 adds.
 
 from __future__ import annotations
 
+from ctypes import byref, c_void_p, cast
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +18,7 @@ from surrogate.nn.errors import OperandError
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.native.library import NUMBERS, Problem, kernel_of_rows, require_library
 from surrogate.nn.native.quantised import SLACK
-from surrogate.nn.native.threads import on_threads, worthwhile_threads
+from surrogate.nn.native.threads import on_threads, openmp_team, worthwhile_threads
 
 _POSITIONS = 256  # positions of a task; POSITIONS in kernel.h
 _PRODUCTS_PER_THREAD = 1 << 21  # a thread takes about as long to start as so many products
@@ -205,13 +206,13 @@ def run(problem: Problem, out: Tensor) -> Tensor:
     threads = worthwhile_threads(products, _PRODUCTS_PER_THREAD)
     blocks = max(1, -(-positions // _POSITIONS))
     problem.out, problem.next_task = out.data_ptr(), 0
-    problem.splits = max(1, min(out_channels, -(-2 * threads // blocks))) if threads > 1 else 1
-    sums, failed = require_library().axs_sums, [0] * threads
-
-    def work(number: int) -> None:
-        failed[number] = sums(problem)
-
-    on_threads(work, threads)
-    if any(failed):
+    problem.splits = max(1, min(out_channels, -(-8 * threads // blocks))) if threads > 1 else 1
+    library, team = require_library(), openmp_team()
+    problem.failures = 0
+    if threads > 1 and team is not None:
+        team(cast(library.axs_sums, c_void_p), byref(problem), threads, 0)
+    else:
+        on_threads(lambda _: library.axs_sums(byref(problem)), threads)
+    if problem.failures:
         raise MemoryError("the table kernel could not allocate the panels of its threads")
     return out

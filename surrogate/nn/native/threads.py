@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from ctypes import CDLL, c_uint, c_void_p
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -33,3 +37,19 @@ def on_threads(work: Callable[[int], object], threads: int) -> None:
     work(0)
     for future in running:
         future.result()
+
+
+@cache
+def openmp_team() -> Callable[[Any, Any, int, int], None] | None:
+    """Return the function that runs compiled code on the threads of PyTorch's own OpenMP runtime; None if not found.
+
+    These threads spin for a while after each of PyTorch's operations: others would wait for the processors meanwhile.
+    It takes a function, its argument, a number of threads, and 0.
+    """
+    folder = Path(torch.__file__).parent / "lib"
+    for path in sorted((*folder.glob("libgomp*.so*"), *folder.glob("libiomp5*.so*"))):
+        with suppress(OSError, AttributeError):
+            found = CDLL(str(path)).GOMP_parallel
+            found.argtypes, found.restype = [c_void_p, c_void_p, c_uint, c_uint], None
+            return found
+    return None
