@@ -155,7 +155,7 @@ def stepping(network: nn.Module, x: Tensor, target: Tensor) -> Callable[[], Tens
     def step() -> Tensor:
         optimiser.zero_grad()
         loss = nn.functional.cross_entropy(network(x), target)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's method is untyped
         optimiser.step()
         return loss.detach()
 

@@ -147,7 +147,7 @@ class ApproxMultiheadAttention(nn.MultiheadAttention):
         """Turn an attention of accurate parts into torch's own; the inverse of `split_`."""
         for name in (*PROJECTIONS, *PRODUCTS):
             delattr(self, name)
-        self.__class__ = nn.MultiheadAttention  # type: ignore[assignment]
+        self.__class__ = nn.MultiheadAttention  # type: ignore[assignment]  # accurate again
         return self
 
     def forward(

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from surrogate.nn.functional import AccurateConvolution, linear_gradients
+from surrogate.nn.functional import AccurateConvolution, layer_gradients
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.native import NativeProducts, NativeTable
 from surrogate.nn.native.quantised import (
@@ -94,12 +94,24 @@ class CompiledWeights:
     @classmethod
     def of(cls, weight: Tensor, quantiser: Quantiser, minimum: int, groups: int) -> CompiledWeights:
         """Quantise float32 weights, output channels first, as the quantiser says."""
-        channels = weight.shape[0]
-        scale = quantiser.scale.detach().expand(channels).contiguous()
-        zero = quantiser.zero_point.expand(channels).contiguous()
         limits = AffineIntegers(1.0, 0, quantiser.low, quantiser.high, minimum)
+        return cls.quantised(weight, quantiser.scale.detach(), quantiser.zero_point, limits, quantiser.centred, groups)
+
+    @classmethod
+    def quantised(
+        cls, weight: Tensor, scale: Tensor, zero: Tensor, limits: AffineIntegers, centred: bool, groups: int
+    ) -> CompiledWeights:
+        """Quantise float32 weights, by one scale and zero point or by one for each output channel."""
+        channels = weight.shape[0]
+        scale, zero = scale.expand(channels).contiguous(), zero.expand(channels).contiguous()
         codes, inside, values, sums = quantise_weights(weight.contiguous(), scale, zero, limits)
-        return cls(codes.reshape(groups, channels // groups, -1), inside, values, sums, scale, zero, quantiser.centred)
+        return cls(codes.reshape(groups, channels // groups, -1), inside, values, sums, scale, zero, centred)
+
+
+def activation_grid(quantiser: Quantiser, minimum: int) -> AffineIntegers:
+    """Return how a calibrated quantiser makes indices; ``minimum`` is the smallest integer of the operand."""
+    scale, zero = float(quantiser.scale), int(quantiser.zero_point)
+    return AffineIntegers(scale, zero, quantiser.low, quantiser.high, minimum)
 
 
 @dataclass(frozen=True)
@@ -118,7 +130,7 @@ class CompiledLayer:
 
     def __call__(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Compute the layer's output; gradients are straight through."""
-        y: Tensor = _StraightThrough.apply(x, weight, bias, self)  # type: ignore[no-untyped-call]
+        y: Tensor = _StraightThrough.apply(x, weight, bias, self)  # type: ignore[no-untyped-call]  # torch's is
         return y
 
     def pack(self, x: Tensor, mark_inside: bool) -> Packed:
@@ -175,15 +187,8 @@ class _StraightThrough(torch.autograd.Function):
             x_hat = gradient.new_empty(1).expand(place.shape)
         else:
             x_hat = dequantised(codes, place.shape, place.padding, ctx.layer.activations)
-        if place.accurate is None:
-            columns = x_hat.reshape(place.shape[1], -1)
-            grad_x, grad_w = linear_gradients(gradient, columns, weights.values, wanted[:2])
-            axes = tuple(range(gradient.ndim - 1))
-        else:
-            x_hat, kernels = x_hat.reshape(ctx.in_shape), weights.values
-            grad_x, grad_w, _ = place.accurate.gradients(gradient, x_hat, kernels, (*wanted[:2], False))
-            axes = (0, *range(2, gradient.ndim))
-        grad_bias = (gradient.sum(dim=axes) if axes else gradient) if wanted[2] else None
+        x_hat = x_hat.reshape((place.shape[1], -1) if place.accurate is None else ctx.in_shape)
+        grad_x, grad_w, grad_bias = layer_gradients(gradient, x_hat, weights.values, place.accurate, wanted)
         if grad_x is not None:
             grad_x = mask_(grad_x.contiguous(memory_format=place.memory_format), inside).reshape(ctx.in_shape)
         if grad_w is not None:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from surrogate.nn.compiled import CompiledLayer, CompiledWeights, Placement
+from surrogate.nn.compiled import CompiledLayer, CompiledWeights, Placement, activation_grid
 from surrogate.nn.config import ApproxConfig
 from surrogate.nn.engine import Engine
 from surrogate.nn.matmul_layout import MatmulLayout
-from surrogate.nn.native.quantised import AffineIntegers
 from surrogate.nn.quantise import Quantiser
 
 
@@ -43,13 +42,7 @@ def compiled_matmul(
         channels_last=single,
         accurate=None,
     )
-    grid = AffineIntegers(
-        float(x_quantiser.scale),
-        int(x_quantiser.zero_point),
-        x_quantiser.low,
-        x_quantiser.high,
-        config.activation_format.minimum,
-    )
+    grid = activation_grid(x_quantiser, config.activation_format.minimum)
     weights = CompiledWeights.of(kernels, y_quantiser, config.weight_format.minimum, groups)
     layer = CompiledLayer(native, place, grid, weights)
     z = layer.output(layer.pack(images.contiguous(), mark_inside=False), None)

@@ -78,6 +78,22 @@ def linear_gradients(
     return gradient @ w if wanted[0] else None, grad_w
 
 
+def layer_gradients(
+    gradient: Tensor, x: Tensor, w: Tensor, convolution: AccurateConvolution | None, wanted: tuple[bool, bool, bool]
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Return the gradients of input, weight and bias that are ``wanted``.
+
+    Of a linear layer (``convolution`` None) ``x`` holds the inputs transposed, as of `linear_gradients`.
+    """
+    grad_bias: Tensor | None = None
+    if wanted[2]:
+        axes = tuple(range(gradient.ndim - 1)) if convolution is None else (0, *range(2, gradient.ndim))
+        grad_bias = gradient.sum(dim=axes) if axes else gradient
+    if convolution is None:
+        return *linear_gradients(gradient, x, w, wanted[:2]), grad_bias
+    return *convolution.gradients(gradient, x, w, (*wanted[:2], False))[:2], grad_bias
+
+
 class _StraightThroughProduct(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x_hat: Tensor, w_hat: Tensor, y: Tensor, convolution: AccurateConvolution | None) -> Tensor:

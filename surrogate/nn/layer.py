@@ -21,14 +21,13 @@ import torch
 from torch import Tensor
 
 from surrogate.nn.choice import fastest, size_class
-from surrogate.nn.compiled import CompiledLayer, CompiledWeights, Placement
+from surrogate.nn.compiled import CompiledLayer, CompiledWeights, Placement, activation_grid
 from surrogate.nn.config import ApproxConfig
 from surrogate.nn.engine import Engine
 from surrogate.nn.errors import names_layer
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.inputs import check_device, check_weight, refuse_transforms, widened
 from surrogate.nn.native import NativeProducts, NativeTable
-from surrogate.nn.native.quantised import AffineIntegers
 from surrogate.nn.operation import ApproxOperation
 from surrogate.nn.precision import no_autocast
 from surrogate.nn.product_gradient import QuantisedOperand, product_with_gradient
@@ -183,6 +182,13 @@ class ApproxLayer(ApproxOperation):
         """How compiled code sees an input, expanded already, and the output; None where it cannot."""
         return None
 
+    def _suits_compiled_code(self, x: Tensor) -> bool:
+        """Whether datatype, quantisers and padding are such as whole layers of compiled code take."""
+        quantisers = self.activation_quantiser, self.weight_quantiser
+        learned = any(quantiser.config.learned_step for quantiser in quantisers)
+        skips = self.skips_zeros and self.adds_zeros
+        return x.dtype == torch.float32 and not learned and not skips and self.activation_quantiser.calibrated
+
     def _compiled(self, x: Tensor) -> Callable[..., Tensor] | None:
         """Return what computes the output for an expanded input by compiled code, the given or else the first.
 
@@ -193,21 +199,12 @@ class ApproxLayer(ApproxOperation):
         if torch.compiler.is_compiling():
             return self._operator(x)
         native = self.running.native() or self.running.native_products()
-        activation, weight = self.activation_quantiser, self.weight_quantiser
-        if native is None or x.dtype != torch.float32 or self.weight.dtype == torch.float64:
+        if native is None or self.weight.dtype == torch.float64 or not self._suits_compiled_code(x):
             return None
-        if activation.config.learned_step or weight.config.learned_step or not activation.calibrated:
-            return None
-        place = None if self.skips_zeros and self.adds_zeros else self.placement(x)
+        place = self.placement(x)
         if place is None or not CompiledLayer.holds(native, self.kernel(self.weight)[0].numel()):
             return None
-        grid = AffineIntegers(
-            float(activation.scale),
-            int(activation.zero_point),
-            activation.low,
-            activation.high,
-            self.config.activation_format.minimum,
-        )
+        grid = activation_grid(self.activation_quantiser, self.config.activation_format.minimum)
         weights, bias = self._compiled_weights(), cast(Tensor | None, self.bias)
         x = x.contiguous(memory_format=place.memory_format)
 
@@ -227,11 +224,7 @@ class ApproxLayer(ApproxOperation):
             return None
         table, sides = self.running.compiled_table(), self.operator_sides()
         activation, weight = self.activation_quantiser, self.weight_quantiser
-        if table is None or sides is None or x.dtype != torch.float32:
-            return None
-        if activation.config.learned_step or weight.config.learned_step or self.weight.dtype != torch.float32:
-            return None
-        if (self.skips_zeros and self.adds_zeros) or not activation.calibrated:
+        if table is None or sides is None or self.weight.dtype != torch.float32 or not self._suits_compiled_code(x):
             return None
         weight.observe(self.weight.detach())
         limits = (

@@ -15,10 +15,10 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from surrogate.nn.compiled import CompiledLayer, CompiledWeights, Placement
 from surrogate.nn.errors import ConversionError
-from surrogate.nn.functional import AccurateConvolution, linear_gradients
+from surrogate.nn.functional import AccurateConvolution, layer_gradients
 from surrogate.nn.geometry import POINTWISE, Convolution
 from surrogate.nn.native import NativeTable, active_kernel
-from surrogate.nn.native.quantised import SLACK, AffineIntegers, quantise_weights
+from surrogate.nn.native.quantised import SLACK, AffineIntegers
 from surrogate.nn.operators import NAMESPACE
 
 
@@ -75,12 +75,8 @@ def table_layer(
     native = _native(table)
     if not CompiledLayer.holds(native, weight[0].numel()):
         raise ConversionError(f"sums of {weight[0].numel()} products could exceed int32; split the layer")
-    channels = weight.shape[0]
-    scale, zero = w_scale.expand(channels).contiguous(), w_zero.expand(channels).contiguous()
     limits = AffineIntegers(1.0, 0, *w_limits)
-    codes, inside, values, sums = quantise_weights(weight.contiguous(), scale, zero, limits)
-    codes = codes.reshape(groups, channels // groups, -1)
-    weights = CompiledWeights(codes, inside, values, sums, scale, zero, not bool(zero.any()))
+    weights = CompiledWeights.quantised(weight, w_scale, w_zero, limits, not bool(w_zero.any()), groups)
     grid = AffineIntegers(float(x_scale), int(x_zero), *x_limits)
     layer = CompiledLayer(native, _placement(x, weight, padding, stride, dilation, groups), grid, weights)
     packed = layer.pack(x.contiguous(), mark_inside=True)
@@ -89,23 +85,8 @@ def table_layer(
 
 
 @table_layer.register_fake
-def _empty_layer(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    x_scale: Tensor,
-    x_zero: Tensor,
-    w_scale: Tensor,
-    w_zero: Tensor,
-    table: Tensor,
-    x_limits: Sequence[int],
-    w_limits: Sequence[int],
-    padding: Sequence[int],
-    stride: Sequence[int],
-    dilation: Sequence[int],
-    groups: int,
-) -> tuple[Tensor, Tensor, Tensor]:
-    place = _placement(x, weight, padding, stride, dilation, groups)
+def _empty_layer(x: Tensor, weight: Tensor, *others: Any) -> tuple[Tensor, Tensor, Tensor]:
+    place = _placement(x, weight, *others[-4:])
     n, c, h, w = place.shape
     top, bottom, left, right = place.padding
     codes = x.new_empty(n * c * (h + top + bottom) * (w + left + right) + SLACK, dtype=torch.uint8)
@@ -121,26 +102,21 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, T
 def _straight_through(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
     codes, inside, weight, x_scale, x_zero, w_scale, w_zero = ctx.saved_tensors
     (_, _, x_minimum), (low, high, _), padding, stride, dilation, groups = ctx.settings
-    need_x, need_w, need_bias = ctx.needs_input_grad[:3]
     by_channel = (-1, *(1,) * (weight.ndim - 1))
     scale, zero = w_scale.reshape(by_channel), w_zero.reshape(by_channel)
     rounded = torch.round(weight / scale) + zero
     clamped = rounded.clamp(low, high)
     w_hat = (clamped - zero) * scale
-    grad_x: Tensor | None
+    accurate = None
     if weight.ndim == 2:
-        columns = ((codes[:-SLACK].int() + x_minimum).float() - x_zero) * x_scale
-        columns = columns.reshape(ctx.shape[-1], gradient.shape[:-1].numel())
-        grad_x, grad_w = linear_gradients(gradient, columns, w_hat, (need_x, need_w))
-        axes = tuple(range(gradient.ndim - 1))
+        packed = codes[:-SLACK].reshape(ctx.shape[-1], gradient.shape[:-1].numel())
     else:
         (n, c, h, w), (top, left) = ctx.shape, padding
-        planes = codes[:-SLACK].reshape(n, c, h + 2 * top, w + 2 * left)[:, :, top : top + h, left : left + w]
-        x_hat = ((planes.int() + x_minimum).float() - x_zero) * x_scale
+        planes = codes[:-SLACK].reshape(n, c, h + 2 * top, w + 2 * left)
+        packed = planes[:, :, top : top + h, left : left + w]
         accurate = AccurateConvolution(tuple(stride), tuple(padding), tuple(dilation), groups)
-        grad_x, grad_w = accurate.gradients(gradient, x_hat, w_hat, (need_x, need_w, False))[:2]
-        axes = (0, 2, 3)
-    grad_bias = (gradient.sum(dim=axes) if axes else gradient) if need_bias else None
+    x_hat = ((packed.int() + x_minimum).float() - x_zero) * x_scale
+    grad_x, grad_w, grad_bias = layer_gradients(gradient, x_hat, w_hat, accurate, ctx.needs_input_grad[:3])
     return (
         None if grad_x is None else grad_x * inside,
         None if grad_w is None else grad_w * (rounded == clamped),
