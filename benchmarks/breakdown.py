@@ -14,9 +14,9 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from benchmarks.experiments import Experiment
 from surrogate.nn import ApproxConv2d, ApproxLinear, Quantiser
-from surrogate.nn.compiled import CompiledLayer
-from surrogate.nn.surrogate_engine import SurrogateEngine
-from surrogate.nn.table_engine import TableEngine
+from surrogate.nn.compiled.layer import CompiledLayer
+from surrogate.nn.engines.surrogate import SurrogateEngine
+from surrogate.nn.engines.table import TableEngine
 
 STAGES: tuple[tuple[type, str], ...] = (
     (Quantiser, "observe"),

@@ -8,10 +8,10 @@ import torch
 
 import multipliers
 import surrogate
+from surrogate.nn.engines.surrogate import SurrogateEngine
+from surrogate.nn.engines.table import TableEngine
 from surrogate.nn.geometry import Convolution
-from surrogate.nn.precision import full_precision
-from surrogate.nn.surrogate_engine import SurrogateEngine
-from surrogate.nn.table_engine import TableEngine
+from surrogate.nn.products.precision import full_precision
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no GPU here")
 

@@ -3,7 +3,7 @@
     g h = sum_ij 256**(i + j) g_i h_j
 
 Products of like weight are summed together, so a product of two-digit factors takes three sums. A digit may be offset
-from the range of int8, which `surrogate.nn.int8_factors` undoes outside the products.
+from the range of int8, which `surrogate.nn.products.int8_factors` undoes outside the products.
 """
 
 from __future__ import annotations

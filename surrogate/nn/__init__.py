@@ -13,22 +13,22 @@ torch.Size([5, 4])
 ('0',)
 """
 
-from surrogate.nn.attention import ApproxMultiheadAttention
 from surrogate.nn.batch_norm import fold_batch_norm_
 from surrogate.nn.calibration import calibrate, mode
 from surrogate.nn.config import ApproxConfig
-from surrogate.nn.conv import ApproxConv1d, ApproxConv2d, ApproxConv3d
-from surrogate.nn.conv_transpose import ApproxConvTranspose1d, ApproxConvTranspose2d, ApproxConvTranspose3d
 from surrogate.nn.convert import approximate_, approximate_layers, restore_
 from surrogate.nn.costs import measure_costs
 from surrogate.nn.distributions import from_model
 from surrogate.nn.errors import ConversionError, NotCalibratedError, QuantisationError
 from surrogate.nn.export import export_model, export_onnx
-from surrogate.nn.layer import ApproxLayer
-from surrogate.nn.linear import ApproxLinear
-from surrogate.nn.matmul import ApproxMatmul, Matmul, approximate_matmul
+from surrogate.nn.layers.attention import ApproxMultiheadAttention
+from surrogate.nn.layers.conv import ApproxConv1d, ApproxConv2d, ApproxConv3d
+from surrogate.nn.layers.conv_transpose import ApproxConvTranspose1d, ApproxConvTranspose2d, ApproxConvTranspose3d
+from surrogate.nn.layers.layer import ApproxLayer
+from surrogate.nn.layers.linear import ApproxLinear
+from surrogate.nn.layers.matmul import ApproxMatmul, Matmul, approximate_matmul
 from surrogate.nn.per_layer import LayerFit, PerLayer, discover_per_layer
-from surrogate.nn.quantise import Quantiser, QuantiserConfig
+from surrogate.nn.quantisation.quantiser import Quantiser, QuantiserConfig
 
 __all__ = [
     "ApproxConfig",

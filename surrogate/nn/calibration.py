@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from surrogate.nn.errors import ConversionError
-from surrogate.nn.fast_path import settle_fast_paths_
-from surrogate.nn.operation import MODES, approximate_operations, name_operations
+from surrogate.nn.layers.fast_path import settle_fast_paths_
+from surrogate.nn.layers.operation import MODES, approximate_operations, name_operations
 from surrogate.nn.progress import Progress, reporting
 from surrogate.nn.selection import listed
 
@@ -25,8 +25,8 @@ def mode(model: nn.Module, name: str) -> Iterator[None]:
     model : nn.Module
         The model.
     name : {"approximate", "float", "calibrate", ...}
-        See `ApproxLayer`, and `surrogate.nn.simulate` for the others: ``"quantised"``, ``"exact"``, ``"surrogate"``,
-        ``"table"``, ``"linear"``, ``"noise"``, ``"relative"``.
+        See `ApproxLayer`, and `surrogate.nn.simulation.modes` for the others: ``"quantised"``, ``"exact"``,
+        ``"surrogate"``, ``"table"``, ``"linear"``, ``"noise"``, ``"relative"``.
 
     Raises
     ------

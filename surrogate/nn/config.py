@@ -11,12 +11,12 @@ from multipliers.operands import OperandFormat
 from multipliers.registry import get
 from surrogate.errors import FitError
 from surrogate.model import MultiplierReference, Surrogate
-from surrogate.nn.engine import Engine
-from surrogate.nn.error_table_engine import ErrorTableEngine, errors_are_shorter
+from surrogate.nn.engines.engine import Engine
+from surrogate.nn.engines.error_table import ErrorTableEngine, errors_are_shorter
+from surrogate.nn.engines.surrogate import ARITHMETIC_CHOICES, SurrogateEngine
+from surrogate.nn.engines.table import TableEngine
 from surrogate.nn.errors import ConversionError
-from surrogate.nn.quantise import QuantiserConfig
-from surrogate.nn.surrogate_engine import ARITHMETIC_CHOICES, SurrogateEngine
-from surrogate.nn.table_engine import TableEngine
+from surrogate.nn.quantisation.quantiser import QuantiserConfig
 
 BACKENDS = ("auto", "surrogate", "lowrank", "table", "error_table")
 GRADIENTS = ("straight_through", "regression", "factored", "difference")
@@ -42,8 +42,8 @@ class ApproxConfig:
         shows that this is faster, by a table of its products. ``"lowrank"`` runs matrix products alone, of an exact
         surrogate: the given one, or one that it discovers as ``"auto"`` does. ``"table"`` looks products up in the
         multiplier's table or, where that is measured to be faster, errors, and adds accurate products.
-        ``"error_table"`` does the latter alone; see `surrogate.nn.error_table_engine`. All that are exact give the same
-        outputs, to the digit.
+        ``"error_table"`` does the latter alone; see `surrogate.nn.engines.error_table`. All that are exact give the
+        same outputs, to the digit.
     activation, weight : QuantiserConfig
         Quantisers; by default the multiplier's own operands, weights per output channel.
     activation_operand : {"a", "b"}
@@ -59,8 +59,8 @@ class ApproxConfig:
     gradient : {"straight_through", "regression", "factored", "difference"}
         Derivative of the product in the backward pass: that of the accurate product (default), the slope of a
         regression, differences of the smoothed factors of a surrogate, or differences of the smoothed table.
-        `surrogate.nn.gradients` gives formulas, cost and advice. Modes that simulate an accurate product or a baseline
-        are straight through whatever it says.
+        `surrogate.nn.gradients.choice` gives formulas, cost and advice. Modes that simulate an accurate product or a
+        baseline are straight through whatever it says.
     gradient_smoothing : int, optional
         Half-window of the smoothing of ``"factored"`` and ``"difference"``, in values of the operand; by default a
         sixteenth of its values (16 of 8 bits).

@@ -9,13 +9,13 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from surrogate.nn.attention import join_attention_, split_attention_
 from surrogate.nn.config import ApproxConfig
 from surrogate.nn.errors import add_layer
-from surrogate.nn.fast_path import settle_fast_paths_
-from surrogate.nn.layer import ApproxLayer
-from surrogate.nn.matmul import ApproxMatmul
-from surrogate.nn.operation import ApproxOperation, name_operations
+from surrogate.nn.layers.attention import join_attention_, split_attention_
+from surrogate.nn.layers.fast_path import settle_fast_paths_
+from surrogate.nn.layers.layer import ApproxLayer
+from surrogate.nn.layers.matmul import ApproxMatmul
+from surrogate.nn.layers.operation import ApproxOperation, name_operations
 from surrogate.nn.selection import ACCURATE, APPROXIMATE, Configs, Filter, chosen_layers, refuse_parametrised
 
 
@@ -57,11 +57,11 @@ def approximate_(
     Notes
     -----
     The parts of an attention are layers of their own, ``"attention.q_proj"``, ``"attention.scores"`` and so on (see
-    `surrogate.nn.attention`); a pattern that matches the name of the attention decides for all of them.
+    `surrogate.nn.layers.attention`); a pattern that matches the name of the attention decides for all of them.
 
     Layers that multiply in other ways (recurrent and bilinear ones) are selected by default, and so refused, unless a
     pattern maps them to None. `torch.nn.TransformerEncoderLayer` bypasses its layers' forward in evaluation mode, which
-    is switched off where one of them is made approximate; see `surrogate.nn.fast_path`.
+    is switched off where one of them is made approximate; see `surrogate.nn.layers.fast_path`.
     """
     split_attention_(model)
     try:

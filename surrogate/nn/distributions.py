@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from multipliers.distributions import OperandDistributions
 from surrogate.nn.calibration import calibrate, mode, run_batches
-from surrogate.nn.conv import ApproxConvolution
 from surrogate.nn.convert import approximate_, approximate_layers
 from surrogate.nn.errors import ConversionError
-from surrogate.nn.inputs import widened
-from surrogate.nn.layer import ApproxLayer
+from surrogate.nn.layers.conv import ApproxConvolution
+from surrogate.nn.layers.inputs import widened
+from surrogate.nn.layers.layer import ApproxLayer
 from surrogate.nn.progress import Progress
 from surrogate.nn.selection import Configs, listed
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from surrogate.nn.errors import ConversionError
-from surrogate.nn.operation import ApproxOperation
+from surrogate.nn.layers.operation import ApproxOperation
 
 
 def export_model(model: nn.Module, *examples: Tensor, dynamic_batch: bool = True) -> ExportedProgram:

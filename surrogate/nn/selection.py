@@ -10,14 +10,14 @@ from torch import nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from torch.nn.utils import parametrize
 
-from surrogate.nn.attention import APPROXIMATE_PARTS, ApproxMultiheadAttention
 from surrogate.nn.config import ApproxConfig
-from surrogate.nn.conv import ApproxConv1d, ApproxConv2d, ApproxConv3d
-from surrogate.nn.conv_transpose import ApproxConvTranspose1d, ApproxConvTranspose2d, ApproxConvTranspose3d
 from surrogate.nn.errors import ConversionError
-from surrogate.nn.linear import ApproxLinear
-from surrogate.nn.matmul import Matmul
-from surrogate.nn.operation import ApproxOperation
+from surrogate.nn.layers.attention import APPROXIMATE_PARTS, ApproxMultiheadAttention
+from surrogate.nn.layers.conv import ApproxConv1d, ApproxConv2d, ApproxConv3d
+from surrogate.nn.layers.conv_transpose import ApproxConvTranspose1d, ApproxConvTranspose2d, ApproxConvTranspose3d
+from surrogate.nn.layers.linear import ApproxLinear
+from surrogate.nn.layers.matmul import Matmul
+from surrogate.nn.layers.operation import ApproxOperation
 
 Configs = ApproxConfig | Mapping[str, ApproxConfig | None]
 Filter = Callable[[nn.Module, str], bool]

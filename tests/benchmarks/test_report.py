@@ -18,8 +18,8 @@ from benchmarks.rows import ROWS
 from benchmarks.timing import Effort, Ratio, interleaved
 from benchmarks.workloads import TINY
 from surrogate.nn import ApproxConv2d
-from surrogate.nn.surrogate_engine import SurrogateEngine
-from surrogate.nn.table_engine import TableEngine
+from surrogate.nn.engines.surrogate import SurrogateEngine
+from surrogate.nn.engines.table import TableEngine
 
 ROOT = Path(__file__).resolve().parents[2]
 EFFORT = Effort(2, 0.0)

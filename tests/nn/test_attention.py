@@ -22,7 +22,7 @@ from surrogate.nn import (
     mode,
     restore_,
 )
-from surrogate.nn.operation import MODES
+from surrogate.nn.layers.operation import MODES
 from tests.nn.conftest import asymmetric_table, configurations
 
 pytestmark = pytest.mark.usefixtures("one_thread")

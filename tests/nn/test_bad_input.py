@@ -25,7 +25,7 @@ from surrogate.nn import (
     restore_,
 )
 from surrogate.nn.errors import names_layer
-from surrogate.nn.inputs import check_device
+from surrogate.nn.layers.inputs import check_device
 from surrogate.nn.native import available_kernels, library
 from surrogate.nn.native.library import KERNELS
 

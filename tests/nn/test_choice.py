@@ -9,7 +9,7 @@ from torch import nn
 import multipliers
 import surrogate
 from surrogate.nn import ApproxConfig, approximate_, calibrate
-from surrogate.nn.choice import chosen_ways, fastest, forget_choices, size_class
+from surrogate.nn.compiled.choice import chosen_ways, fastest, forget_choices, size_class
 from surrogate.nn.native import available_kernels, library
 
 
@@ -72,7 +72,7 @@ def test_the_choice_changes_no_bit(monkeypatch, label, chosen):
     results = []
     for kernel in ("torch", ""):
         monkeypatch.setenv(library.VARIABLE, kernel)
-        monkeypatch.setattr("surrogate.nn.layer.fastest", lambda ways, _: ways[chosen]())
+        monkeypatch.setattr("surrogate.nn.layers.layer.fastest", lambda ways, _: ways[chosen]())
         leaf = x.clone().requires_grad_()
         layer.zero_grad()
         y = layer(leaf)
@@ -101,7 +101,7 @@ def test_products_alone_include_those_of_compiled_code(monkeypatch):
     approximate_(layer, ApproxConfig(multiplier=multipliers.get("trunc8s_t2"), backend="lowrank"))
     calibrate(layer, [x])
     offered = {}
-    monkeypatch.setattr("surrogate.nn.layer.fastest", lambda ways, _: offered.update(ways) or ways["dot"]())
+    monkeypatch.setattr("surrogate.nn.layers.layer.fastest", lambda ways, _: offered.update(ways) or ways["dot"]())
     y = layer(x)
     assert list(offered) == ["dot", "products"]
     assert torch.equal(y, offered["products"]())

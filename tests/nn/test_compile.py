@@ -25,13 +25,13 @@ from surrogate.nn import (
     calibrate,
     mode,
 )
-from surrogate.nn.additive import skipped_lanes
-from surrogate.nn.float_products import float_convolution, float_product
-from surrogate.nn.int8_products import multiply
-from surrogate.nn.learned_step import positive_steps
-from surrogate.nn.observers import observed_range
-from surrogate.nn.simulate import SIMULATIONS
-from surrogate.nn.table_engine import table_sums
+from surrogate.nn.engines.additive import skipped_lanes
+from surrogate.nn.engines.table import table_sums
+from surrogate.nn.products.floats import float_convolution, float_product
+from surrogate.nn.products.int8 import multiply
+from surrogate.nn.quantisation.learned_step import positive_steps
+from surrogate.nn.quantisation.observers import observed_range
+from surrogate.nn.simulation.modes import SIMULATIONS
 from tests.nn.conftest import asymmetric_table, configurations
 
 # torch's own: it builds an instance of an autograd function while it traces one

@@ -10,13 +10,13 @@ from torch import nn
 import surrogate
 from multipliers import TableMultiplier
 from surrogate.nn import ApproxConfig, approximate_, calibrate
-from surrogate.nn.cuda_products import HALVES, half_products_are_exact
+from surrogate.nn.engines.surrogate import SurrogateEngine
+from surrogate.nn.engines.table import TableEngine
 from surrogate.nn.geometry import Convolution
-from surrogate.nn.int8_products import int8_products_are_exact
-from surrogate.nn.surrogate_engine import SurrogateEngine
-from surrogate.nn.table_engine import TableEngine
-from surrogate.nn.triton_probe import triton_trouble
-from surrogate.nn.triton_table import TritonWeights
+from surrogate.nn.gpu.triton_probe import triton_trouble
+from surrogate.nn.gpu.triton_table import TritonWeights
+from surrogate.nn.products.cuda import HALVES, half_products_are_exact
+from surrogate.nn.products.int8 import int8_products_are_exact
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no GPU here")
 

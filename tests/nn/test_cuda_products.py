@@ -12,11 +12,15 @@ from torch._dynamo.backends.common import aot_autograd
 
 import multipliers
 import surrogate
-from surrogate.nn import ApproxConfig, approximate_, calibrate, cuda_products, datatypes, float_products, int8_products
-from surrogate.nn.cuda_products import HALVES, half_products_are_exact, int8_product
+from surrogate.nn import ApproxConfig, approximate_, calibrate
+from surrogate.nn.engines.surrogate import SurrogateEngine
 from surrogate.nn.geometry import Convolution
-from surrogate.nn.precision import full_precision
-from surrogate.nn.surrogate_engine import SurrogateEngine
+from surrogate.nn.products import cuda as cuda_products
+from surrogate.nn.products import datatypes
+from surrogate.nn.products import floats as float_products
+from surrogate.nn.products import int8 as int8_products
+from surrogate.nn.products.cuda import HALVES, half_products_are_exact, int8_product
+from surrogate.nn.products.precision import full_precision
 
 CPU = torch.device("cpu")
 MATMUL = torch.backends.cuda.matmul

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 import multipliers
 import surrogate
 from surrogate import ExactnessError
-from surrogate.nn import bfloat16_products, datatypes, int8_products
-from surrogate.nn.bfloat16_products import bfloat16_product, bfloat16_products_are_exact
-from surrogate.nn.datatypes import COSTS, Datatype, Sums, fastest
+from surrogate.nn.engines.surrogate import SurrogateEngine
 from surrogate.nn.geometry import POINTWISE, Convolution
-from surrogate.nn.surrogate_engine import SurrogateEngine
+from surrogate.nn.products import bfloat16 as bfloat16_products
+from surrogate.nn.products import datatypes
+from surrogate.nn.products import int8 as int8_products
+from surrogate.nn.products.bfloat16 import bfloat16_product, bfloat16_products_are_exact
+from surrogate.nn.products.datatypes import COSTS, Datatype, Sums, fastest
 from tests.nn.engine_oracle import check, operands, planted
 
 CPU = torch.device("cpu")

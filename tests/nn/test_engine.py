@@ -13,11 +13,12 @@ import surrogate
 from multipliers import OperandFormat, TableMultiplier
 from surrogate import ExactnessError
 from surrogate.model import MultiplierReference, Provenance, Surrogate, Term
-from surrogate.nn import ConversionError, int8_products
+from surrogate.nn import ConversionError
+from surrogate.nn.engines.surrogate import SurrogateEngine
+from surrogate.nn.engines.table import TableEngine
 from surrogate.nn.geometry import Convolution
-from surrogate.nn.precision import full_precision
-from surrogate.nn.surrogate_engine import SurrogateEngine
-from surrogate.nn.table_engine import TableEngine
+from surrogate.nn.products import int8 as int8_products
+from surrogate.nn.products.precision import full_precision
 
 
 def random_table(a, b, rank=None, seed=0, largest=40):

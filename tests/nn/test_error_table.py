@@ -22,10 +22,10 @@ from surrogate.nn import (
     calibrate,
     export_model,
 )
-from surrogate.nn.error_table_engine import ErrorTableEngine, ErrorTableWeights, errors_are_shorter
+from surrogate.nn.engines.error_table import ErrorTableEngine, ErrorTableWeights, errors_are_shorter
+from surrogate.nn.engines.table import TableEngine
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.native import active_kernel, available_kernels, library
-from surrogate.nn.table_engine import TableEngine
 from tests.nn.conftest import FORMATS, asymmetric_table, check_against_oracle, image
 from tests.nn.test_engine import GEOMETRIES, expected_sums, operands
 
@@ -177,7 +177,7 @@ def test_the_choice_changes_no_bit(monkeypatch, role):
     calibrate(layer, [x])
     results = []
     for chosen in ("table", "products"):
-        monkeypatch.setattr("surrogate.nn.layer.fastest", lambda ways, _, chosen=chosen: ways[chosen]())
+        monkeypatch.setattr("surrogate.nn.layers.layer.fastest", lambda ways, _, chosen=chosen: ways[chosen]())
         leaf = x.clone().requires_grad_()
         layer.zero_grad()
         y = layer(leaf)

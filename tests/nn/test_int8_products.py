@@ -12,8 +12,8 @@ from multipliers import CallableMultiplier, OperandFormat
 from surrogate import ExactnessError
 from surrogate.basis import Table
 from surrogate.model import MultiplierReference, Provenance, Surrogate, Term
+from surrogate.nn.engines.surrogate import SurrogateEngine
 from surrogate.nn.geometry import POINTWISE, Convolution
-from surrogate.nn.surrogate_engine import SurrogateEngine
 from tests.nn.engine_oracle import check, expected_sums, operands, planted
 
 CPU = torch.device("cpu")

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surrogate.nn import lookup_sums
+from surrogate.nn.engines import lookup_sums
 
 
 def expected(table, index, w):

@@ -20,9 +20,9 @@ from surrogate.nn import (
     calibrate,
     mode,
 )
-from surrogate.nn.compiled_matmul import compiled_matmul
+from surrogate.nn.compiled.matmul import compiled_matmul
+from surrogate.nn.layers.operation import MODES
 from surrogate.nn.native import active_kernel, library
-from surrogate.nn.operation import MODES
 from tests.nn.conftest import asymmetric_table, configurations, exact_surrogate, image
 
 COMPUTING = [name for name in MODES if name != "calibrate"]

@@ -11,8 +11,8 @@ from multipliers import OperandFormat, get
 from multipliers.metrics import error_metrics
 from surrogate.nn import ApproxConfig, ConversionError
 from surrogate.nn.geometry import POINTWISE, Convolution
-from surrogate.nn.simulate import SIMULATIONS, simulation_engine
-from surrogate.nn.simulate_products import accurate_product, linear_regression
+from surrogate.nn.simulation.modes import SIMULATIONS, simulation_engine
+from surrogate.nn.simulation.products import accurate_product, linear_regression
 
 LABELS = ["drum8u_k4", "bam8s_h3v7", "bam8x6u_h1v4", "bam12s_h2v6"]
 

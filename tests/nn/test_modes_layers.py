@@ -24,7 +24,7 @@ from surrogate.nn import (
     mode,
     restore_,
 )
-from surrogate.nn.operation import MODES
+from surrogate.nn.layers.operation import MODES
 
 X = torch.randn(16, 3, 8, 8, generator=torch.Generator().manual_seed(1))
 COMPUTING = [name for name in MODES if name != "calibrate"]

@@ -13,9 +13,9 @@ import torch
 from multipliers import OperandFormat, TableMultiplier
 from surrogate import ExactnessError
 from surrogate.nn import ConversionError
+from surrogate.nn.engines.table import TableEngine
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.native import KERNELS, NativeWeights, active_kernel, available_kernels, library
-from surrogate.nn.table_engine import TableEngine
 
 FOREIGN = ("avx512-vbmi", "avx2") if platform.machine() in ("aarch64", "arm64") else ("neon",)
 HERE = [name for name in KERNELS if name not in FOREIGN]  # test_native_processors.py has the others

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 import multipliers
 import surrogate
 from surrogate.nn import ApproxConfig, approximate_, calibrate
-from surrogate.nn.compiled import CompiledLayer
+from surrogate.nn.compiled.layer import CompiledLayer
+from surrogate.nn.engines.surrogate import SurrogateEngine
 from surrogate.nn.geometry import POINTWISE, Convolution
 from surrogate.nn.native import NativeProducts, NativeTable, library
 from surrogate.nn.native.products import MOST_TERMS, ByteFactors
 from surrogate.nn.native.quantised import SLACK
 from surrogate.nn.native.sums import run
-from surrogate.nn.surrogate_engine import SurrogateEngine
 from tests.nn.conftest import asymmetric_table, exact_surrogate
 from tests.nn.engine_oracle import expected_sums, planted
 from tests.nn.test_compiled_layers import CONFIGURATIONS, LAYERS, results
@@ -148,7 +148,7 @@ def test_layers(monkeypatch, layer, configuration):
     layer = build()
     approximate_(layer, ApproxConfig(surrogate=exact_surrogate(asymmetric_table(a, b)), **options))
     calibrate(layer, [0.7 * torch.randn(shape)])
-    monkeypatch.setattr("surrogate.nn.layer.fastest", lambda ways, _: ways["dot"]())
+    monkeypatch.setattr("surrogate.nn.layers.layer.fastest", lambda ways, _: ways["dot"]())
     x = torch.randn(shape)
     found, expected = (results(layer, x, monkeypatch, kernel) for kernel in ("", "torch"))
     assert torch.equal(found[0], expected[0])
@@ -165,7 +165,7 @@ def test_the_products_of_a_layer_are_multiplied(monkeypatch):
     used = []
     output = CompiledLayer.output
     monkeypatch.setattr(CompiledLayer, "output", lambda self, *args: used.append(self.native) or output(self, *args))
-    monkeypatch.setattr("surrogate.nn.layer.fastest", lambda ways, _: ways["dot"]())
+    monkeypatch.setattr("surrogate.nn.layers.layer.fastest", lambda ways, _: ways["dot"]())
     layer(torch.randn(4, 5))
     assert used == [layer.running.native_products()]
 
@@ -178,7 +178,7 @@ def test_threads(monkeypatch, threads):
     approximate_(layer, ApproxConfig(surrogate=exact_surrogate(asymmetric_table("8u", "8u"))))
     x = torch.randn(6, 8, 20, 20)
     calibrate(layer, [x])
-    monkeypatch.setattr("surrogate.nn.layer.fastest", lambda ways, _: ways["dot"]())
+    monkeypatch.setattr("surrogate.nn.layers.layer.fastest", lambda ways, _: ways["dot"]())
     expected = results(layer, x, monkeypatch, "torch")[0]
     try:
         torch.set_num_threads(threads)

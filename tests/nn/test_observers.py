@@ -9,7 +9,7 @@ import torch
 
 from multipliers import OperandFormat
 from surrogate.nn import ApproxConfig, ApproxLinear, QuantisationError, Quantiser, QuantiserConfig, calibrate
-from surrogate.nn.observers import BINS, AffineGrid, Histogram, Samples, percentile_range
+from surrogate.nn.quantisation.observers import BINS, AffineGrid, Histogram, Samples, percentile_range
 
 FORMATS = [OperandFormat(bits, signed) for bits in (2, 3, 4, 8, 12, 16) for signed in (False, True)]
 

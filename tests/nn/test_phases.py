@@ -17,8 +17,8 @@ from surrogate.nn import (
     QuantiserConfig,
     calibrate,
 )
-from surrogate.nn.lanes import LaneLayout
-from surrogate.nn.phases import phases, phases_by_window
+from surrogate.nn.layers.lanes import LaneLayout
+from surrogate.nn.layers.phases import phases, phases_by_window
 from tests.nn.conftest import asymmetric_table, image
 
 CLASSES = {1: ApproxConvTranspose1d, 2: ApproxConvTranspose2d, 3: ApproxConvTranspose3d}

@@ -30,8 +30,8 @@ from surrogate.nn import (
     mode,
     restore_,
 )
-from surrogate.nn.gradients import product_gradient
-from surrogate.nn.simulate_products import accurate_product
+from surrogate.nn.gradients.choice import product_gradient
+from surrogate.nn.simulation.products import accurate_product
 from tests.nn.conftest import asymmetric_table, exact_surrogate, image
 from tests.nn.gradient_oracle import Operand, differences, gradients, layer_lanes, matmul_lanes, regressions
 
@@ -269,8 +269,8 @@ def test_factors_of_an_exact_surrogate_give_the_gradient_of_the_table(label):
 
 
 def test_images_are_done_in_blocks(monkeypatch):
-    import surrogate.nn.difference_gradient as by_table
-    import surrogate.nn.factored_gradient as by_factors
+    import surrogate.nn.gradients.difference as by_table
+    import surrogate.nn.gradients.factored as by_factors
 
     for gradient, case in (("difference", "grouped"), ("difference", "depthwise"), ("factored", "strided")):
         layer, x = build(case, configuration(FORMATS[0], gradient, skip_padding=True))

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surrogate.nn.smoothed_difference import smoothed_difference
+from surrogate.nn.gradients.smoothed_difference import smoothed_difference
 from tests.nn.gradient_oracle import smoothed_slopes
 
 windows = st.integers(0, 40)

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from surrogate.nn import ApproxConfig, ConversionError, approximate_, calibrate
+from surrogate.nn.compiled.table_layer import table_layer
 from surrogate.nn.native import available_kernels, library
-from surrogate.nn.table_layer import table_layer
 from tests.nn.conftest import asymmetric_table
 from tests.nn.test_compiled_layers import LAYERS
 

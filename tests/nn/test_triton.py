@@ -11,13 +11,15 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from multipliers import TableMultiplier
 from surrogate import ExactnessError
-from surrogate.nn import ApproxConfig, ApproxConv2d, ApproxLinear, calibrate, table_engine, triton_probe
+from surrogate.nn import ApproxConfig, ApproxConv2d, ApproxLinear, calibrate
+from surrogate.nn.engines import table as table_engine
+from surrogate.nn.engines.table import TableEngine
 from surrogate.nn.geometry import Convolution
+from surrogate.nn.gpu import triton_probe
+from surrogate.nn.gpu.triton_kernel import WARPS, block_shape, table_kernel
+from surrogate.nn.gpu.triton_probe import runs_exactly, triton_trouble
+from surrogate.nn.gpu.triton_table import TritonTable, TritonWeights, table_sums
 from surrogate.nn.native import library
-from surrogate.nn.table_engine import TableEngine
-from surrogate.nn.triton_kernel import WARPS, block_shape, table_kernel
-from surrogate.nn.triton_probe import runs_exactly, triton_trouble
-from surrogate.nn.triton_table import TritonTable, TritonWeights, table_sums
 
 
 @pytest.fixture(scope="module")

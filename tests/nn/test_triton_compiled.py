@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from surrogate.nn.triton_kernel import WARPS, block_shape, table_kernel
+from surrogate.nn.gpu.triton_kernel import WARPS, block_shape, table_kernel
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ needed. It holds several kernels and runs the first that the processor has instr
 ``"portable"``
     Plain C, on any processor: about 10 times a float32 product.
 ``"torch"``
-    No compiled code: PyTorch's own operations (`surrogate.nn.lookup_sums`).
+    No compiled code: PyTorch's own operations (`surrogate.nn.engines.lookup_sums`).
 
 Beside the first of them, on processors with AVX-512 VNNI, the library multiplies the factors of a surrogate of low rank
 in place of lookups (`surrogate.nn.native.products`).

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 
 from surrogate.nn.errors import ConversionError
-from surrogate.nn.int8_products import int8_products_are_exact
+from surrogate.nn.gpu.triton_probe import triton_trouble
 from surrogate.nn.native import library
-from surrogate.nn.triton_probe import triton_trouble
+from surrogate.nn.products.int8 import int8_products_are_exact
 
 
 @dataclass(frozen=True)

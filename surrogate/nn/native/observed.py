@@ -1,4 +1,4 @@
-"""Ranges observed by the compiled library: what `surrogate.nn.quantise.Quantiser.observe` does, in one call."""
+"""Ranges observed by the compiled library: what `Quantiser.observe` does, in one call."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from surrogate.nn.native.library import Observation, require_library
-from surrogate.nn.observers import AffineGrid
+from surrogate.nn.quantisation.observers import AffineGrid
 
 
 def observe_range(

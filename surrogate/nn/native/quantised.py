@@ -1,6 +1,7 @@
 """Tensors quantised by the compiled library, straight to the packed indices that its kernels read.
 
-The integers are those of `surrogate.nn.quantise`; an index is an integer minus its operand's smallest value.
+The integers are those of `surrogate.nn.quantisation.quantiser`; an index is an integer minus its operand's smallest
+value.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from surrogate.nn.engine import refuse_long_sums
+from surrogate.nn.engines.engine import refuse_long_sums
 from surrogate.nn.errors import OperandError
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.native.library import NUMBERS, Problem, kernel_of_rows, require_library

@@ -1,0 +1,1 @@
+"""Whole layers in compiled code, forward and backward."""

@@ -1,0 +1,1 @@
+"""What the backward pass of an approximate layer differentiates."""

@@ -1,0 +1,1 @@
+"""From float tensors to the integer operands of a multiplier, and back."""

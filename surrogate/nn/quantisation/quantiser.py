@@ -1,0 +1,371 @@
+"""Quantisers: from float tensors to the integer operands of a multiplier, and back, with straight-through gradients.
+
+``q = clamp(round(x / S) + Z, low, high)`` and ``x_hat = S (q - Z)``; rounding is half to even. The gradient of
+``x_hat`` with respect to ``x`` is 1 where ``q`` was not clamped and 0 elsewhere (Bengio, Leonard, Courville, arXiv
+1308.3432). `surrogate.nn.quantisation.observers` tells how ranges are chosen, `surrogate.nn.quantisation.learned_step`
+how ``S`` can be learned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from multipliers.operands import OperandFormat
+from surrogate.nn.errors import NotCalibratedError, QuantisationError
+from surrogate.nn.fixed_precision import FixedPrecision
+from surrogate.nn.native.library import load_library
+from surrogate.nn.native.observed import observe_range
+from surrogate.nn.quantisation.learned_step import learned_step_quantised, positive_steps, with_scaled_gradient
+from surrogate.nn.quantisation.observers import (
+    OBSERVERS,
+    AffineGrid,
+    Histogram,
+    clipped_range,
+    not_finite,
+    observed_range,
+)
+
+SCHEMES = ("auto", "symmetric", "affine")
+GRANULARITIES = ("tensor", "channel")
+MAX_BITS = 24
+"""Widest integers to quantise to: float32, in which they are computed, holds no wider ones exactly."""
+
+
+@dataclass(frozen=True)
+class QuantiserConfig:
+    """How one operand of a layer is quantised.
+
+    Parameters
+    ----------
+    operand : OperandFormat or str, optional
+        Integers to quantise to, such as ``"8s"``; by default the multiplier's own operand. A narrower format that the
+        multiplier's operand contains is allowed (4-bit weights in an 8-bit multiplier).
+    scheme : {"auto", "symmetric", "affine"}
+        ``"symmetric"`` fixes the zero point (0; for unsigned operands 0 if no value is negative, else the middle of
+        the range), ``"affine"`` fits it to the range. ``"auto"`` is symmetric for signed operands, affine for unsigned.
+    granularity : {"tensor", "channel"}
+        One scale for the tensor, or one per output channel (weights only).
+    momentum : float
+        Weight of the newest batch in the moving average of the range while training, in (0, 1] (activations only).
+    observer : {"minmax", "moving_average", "percentile", "mse"}
+        How the range is chosen; see `surrogate.nn.quantisation.observers`. The search of ``"mse"`` is repeated whenever
+        a weight changes: it is for calibration of trained networks rather than for training.
+    percentile : float
+        Share of the values within the range of observer ``"percentile"``, in per cent, in (50, 100].
+    learned_step : bool
+        Make the scale a parameter that training learns, from where calibration sets it; see
+        `surrogate.nn.quantisation.learned_step`.
+
+    Raises
+    ------
+    QuantisationError
+        If a value is not one of the above.
+
+    Examples
+    --------
+    >>> QuantiserConfig("4s", observer="mse").operand
+    OperandFormat(bits=4, signed=True)
+    """
+
+    operand: OperandFormat | str | None = None
+    scheme: str = "auto"
+    granularity: str = "tensor"
+    momentum: float = 0.1
+    observer: str = "minmax"
+    percentile: float = 99.99
+    learned_step: bool = False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.operand, str):
+            object.__setattr__(self, "operand", OperandFormat.parse(self.operand))
+        if self.operand is not None and not isinstance(self.operand, OperandFormat):
+            raise QuantisationError(f"operand must be an OperandFormat or a label such as '8s', got {self.operand!r}")
+        for name, choices in (
+            ("scheme", SCHEMES),
+            ("granularity", GRANULARITIES),
+            ("observer", OBSERVERS),
+            ("learned_step", (False, True)),
+        ):
+            if getattr(self, name) not in choices:
+                raise QuantisationError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
+        if not _is_number(self.momentum) or not 0 < self.momentum <= 1:
+            raise QuantisationError(f"momentum must be in (0, 1], got {self.momentum!r}")
+        if not _is_number(self.percentile) or not 50 < self.percentile <= 100:
+            raise QuantisationError(f"percentile must be in (50, 100], in per cent, got {self.percentile!r}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+class Quantiser(FixedPrecision):
+    """Maps float tensors to the integers of an operand; its range, scale and zero point are buffers.
+
+    Parameters
+    ----------
+    config : QuantiserConfig
+        How to quantise.
+    operand : OperandFormat
+        The multiplier's operand; ``config.operand`` must lie within it.
+    channels : int, optional
+        Of a weight: 1, or its output channels if it is quantised per channel (along its first axis). None for
+        activations, whose first axis counts samples.
+
+    Attributes
+    ----------
+    scale : Tensor
+        ``S > 0``, shape ``(channels,)``, float32; a parameter if it is learned, else a buffer.
+    zero_point : Tensor
+        ``Z``, shape ``(channels,)``, int32; an integer of the operand.
+    low, high : int
+        Range of the integers.
+
+    Raises
+    ------
+    QuantisationError
+        If the configured integers do not fit the multiplier's operand, or have more than 24 bits.
+    """
+
+    settings: Tensor
+    minimum: Tensor
+    maximum: Tensor
+    scale: Tensor
+    zero_point: Tensor
+    observed: Tensor
+
+    def __init__(self, config: QuantiserConfig, operand: OperandFormat, channels: int | None = None) -> None:
+        super().__init__()
+        target = operand if config.operand is None else cast(OperandFormat, config.operand)
+        if target.minimum < operand.minimum or target.maximum > operand.maximum:
+            raise QuantisationError(
+                f"{target} integers [{target.minimum}, {target.maximum}] do not fit the multiplier's {operand} operand "
+                f"[{operand.minimum}, {operand.maximum}]; quantise to {operand}, or take a multiplier of wider operands"
+            )
+        if target.bits > MAX_BITS:
+            raise QuantisationError(
+                f"{target} integers are not exact in float32; quantise to at most {MAX_BITS} bits, such as "
+                f"QuantiserConfig('16{target.label[-1]}')"
+            )
+        self.config = config
+        self.operand = target
+        self.low, self.high = target.minimum, target.maximum
+        self.symmetric = config.scheme == "symmetric" or (config.scheme == "auto" and target.signed)
+        self.grid = AffineGrid(target, self.symmetric)
+        self.batched = channels is None
+        size = channels or 1
+        self.register_buffer("settings", torch.tensor(self._settings(), dtype=torch.int32))
+        self.register_buffer("minimum", torch.zeros(size))
+        self.register_buffer("maximum", torch.zeros(size))
+        if config.learned_step:
+            self.scale = nn.Parameter(torch.ones(size))
+        else:
+            self.register_buffer("scale", torch.ones(size))
+        self.register_buffer("zero_point", torch.zeros(size, dtype=torch.int32))
+        self.register_buffer("observed", torch.zeros((), dtype=torch.bool))
+        self._calibrated = False  # `observed`, where it is known
+        self._histogram: Histogram | None = None  # of the calibration under way
+
+    @property
+    def centred(self) -> bool:
+        """Whether the zero point is 0 whatever the range."""
+        return self.symmetric and self.operand.signed
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether a range has been observed.
+
+        The buffer says so; since a compiled graph cannot branch on it, the answer is remembered.
+        """
+        if not self._calibrated and not torch.compiler.is_compiling() and not self.observed.is_meta:
+            self._calibrated = bool(self.observed)  # loaded, or received from another process
+        return self._calibrated
+
+    def reset(self) -> None:
+        """Forget the observed range."""
+        self.observed.fill_(False)
+        self._calibrated = False
+        self._histogram = None
+
+    @torch.no_grad()
+    def observe(self, x: Tensor, how: str = "replace") -> None:
+        """Take note of the range of ``x`` and set scale and zero point.
+
+        A learned scale is set by the first observation and by calibration only.
+
+        Parameters
+        ----------
+        x : Tensor
+            Values; per channel along the first axis.
+        how : {"replace", "extend", "average"}
+            Forget earlier ranges, extend them (calibration; observers other than ``"minmax"`` treat all values since
+            `reset` in their own way), or move towards the new one by ``momentum`` (training). The first observation
+            always replaces. An empty tensor leaves all as it is.
+
+        Raises
+        ------
+        QuantisationError
+            If ``x`` holds a value that is not finite.
+        """
+        if x.numel() == 0:
+            return
+        flat = x.detach().reshape(self.scale.numel(), -1).float()
+        if self._observes_natively(flat):
+            self._observe_natively(flat, how)
+            return
+        low, high = self._range(flat, how)
+        if self.config.learned_step and how != "extend" and self.calibrated:
+            return
+        if how != "replace":
+            if how == "average" or self.config.observer == "moving_average":
+                later = tuple(
+                    before + (now - before) * self.config.momentum
+                    for before, now in ((self.minimum, low), (self.maximum, high))
+                )
+            elif self.config.observer == "minmax":
+                later = torch.minimum(low, self.minimum), torch.maximum(high, self.maximum)
+            else:
+                later = low, high  # the histogram holds the earlier values, too
+            low, high = torch.where(self.observed, later[0], low), torch.where(self.observed, later[1], high)
+        self.minimum.copy_(low)
+        self.maximum.copy_(high)
+        self.observed.fill_(True)
+        self._calibrated = True
+        scale, zero_point = self.grid(torch.clamp(low, max=0.0), torch.clamp(high, min=0.0))
+        self.scale.copy_(scale)
+        self.zero_point.copy_(zero_point.to(torch.int32))
+
+    def _observes_natively(self, flat: Tensor) -> bool:
+        """Whether compiled code can find and remember the range of float32 ``(channels, n)`` values."""
+        config = self.config
+        plain = config.observer in ("minmax", "moving_average") and not config.learned_step
+        on_cpu = plain and not torch.compiler.is_compiling() and flat.device.type == self.scale.device.type == "cpu"
+        return on_cpu and load_library() is not None
+
+    def _observe_natively(self, flat: Tensor, how: str) -> None:
+        averages = how == "average" or self.config.observer == "moving_average"
+        state = self.minimum, self.maximum, self.scale, self.zero_point
+        first = how == "replace" or not self.calibrated
+        momentum = self.config.momentum if averages else None
+        if not observe_range(flat.contiguous(), self.grid, state, first=first, momentum=momentum):
+            raise not_finite(self._subject)
+        self.observed.fill_(True)
+        self._calibrated = True
+
+    @property
+    def _subject(self) -> str:
+        """What holds the values, for errors."""
+        return "activations hold" if self.batched else "weight holds"
+
+    def _range(self, flat: Tensor, how: str) -> tuple[Tensor, Tensor]:
+        """Range of ``(channels, n)`` values; in calibration, of observers that clip, of all values since `reset`."""
+        config = self.config
+        low, high = observed_range(
+            flat, self._subject, config.observer, config.percentile, self.operand.label, self.symmetric
+        )
+        if how != "extend" or config.observer not in ("percentile", "mse"):
+            return low, high
+        self._histogram = self._histogram or Histogram(len(flat), flat.device)
+        self._histogram.add(flat)
+        return clipped_range(self._histogram.samples(), config.observer, config.percentile, self.grid)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Quantise.
+
+        Returns
+        -------
+        x_hat : Tensor
+            ``S (q - Z)``, differentiable straight through.
+        q : Tensor
+            Integers as a float tensor of the same shape and dtype, not differentiable.
+
+        Raises
+        ------
+        NotCalibratedError
+            If no range has been observed.
+        """
+        scale, zero_point = self._parameters_for(x)
+        if self.config.learned_step:
+            return learned_step_quantised(x, scale, zero_point, self.low, self.high, self._n_values(x))
+        x_hat, q = _StraightThrough.apply(x, scale, zero_point, self.low, self.high)  # type: ignore[no-untyped-call]
+        return x_hat, q
+
+    def step(self, x: Tensor) -> Tensor | None:
+        """Return the scale if it is learned, with its gradient scaled as for ``x``; None if not."""
+        if not self.config.learned_step:
+            return None
+        return with_scaled_gradient(self.scale, self.zero_point.float(), self.high, self._n_values(x))
+
+    def _n_values(self, x: Tensor) -> int:
+        """How many values of ``x`` share a step: those of a sample, or of a channel of weights."""
+        return x.numel() // (max(1, len(x)) if self.batched else self.scale.numel())
+
+    @torch.no_grad()
+    def integers(self, x: Tensor) -> Tensor:
+        """Return only the integers ``q`` of `forward`, without a gradient."""
+        scale, zero_point = self._parameters_for(x)
+        if self.config.learned_step and not torch.compiler.is_exporting():
+            scale = positive_steps(scale)
+        return _rounded(x, scale, zero_point).clamp_(self.low, self.high)
+
+    def _parameters_for(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale and zero point in the datatype of ``x``, shaped to broadcast along its first axis."""
+        if not self.calibrated:
+            raise NotCalibratedError(
+                "the layer has not seen the range of its activations; pass representative batches to "
+                "surrogate.nn.calibrate(model, batches), or train first"
+            )
+        shape = (-1,) + (1,) * (x.ndim - 1) if self.scale.numel() > 1 else ()
+        return self.scale.to(x.dtype).reshape(shape), self.zero_point.to(x.dtype).reshape(shape)
+
+    def _settings(self) -> list[int]:
+        """Return what scales and zero points mean nothing without: the integers, and whether they are symmetric."""
+        return [self.low, self.high, int(self.symmetric)]
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        settings, scale = state_dict.get(prefix + "settings"), state_dict.get(prefix + "scale")
+        differs = None
+        if settings is not None and settings.tolist() != self._settings():
+            low, high, symmetric = settings.tolist()
+            differs = f"to integers [{low}, {high}], {_scheme(symmetric)}"
+        elif scale is not None and scale.numel() != self.scale.numel() and 1 in (scale.numel(), self.scale.numel()):
+            differs = f"per {'tensor' if scale.numel() == 1 else 'channel'}"
+        if differs:
+            raise QuantisationError(
+                f"the state of {prefix[:-1]!r} was saved by a quantiser {differs}, and this one is "
+                f"({self.extra_repr()}); convert the model with the QuantiserConfig of the saved one before loading"
+            )
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        self._calibrated = not self.observed.is_meta and bool(self.observed)
+
+    def extra_repr(self) -> str:
+        """Summarise for ``print(model)``."""
+        scheme = _scheme(self.symmetric)
+        learned = ", learned step" if self.config.learned_step else ""
+        return f"{self.operand}, {scheme}, per {self.config.granularity}, {self.config.observer}{learned}"
+
+
+def _scheme(symmetric: bool) -> str:
+    return "symmetric" if symmetric else "affine"
+
+
+def _rounded(x: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
+    return torch.div(x, scale).round_().add_(zero_point)
+
+
+class _StraightThrough(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: Tensor, zero_point: Tensor, low: int, high: int) -> tuple[Tensor, Tensor]:
+        rounded = _rounded(x, scale, zero_point)
+        q = rounded.clamp(low, high)
+        ctx.save_for_backward(rounded == q)
+        ctx.mark_non_differentiable(q)
+        return torch.sub(q, zero_point).mul_(scale), q
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (inside,) = ctx.saved_tensors
+        return gradients[0] * inside, None, None, None, None
