@@ -8,9 +8,10 @@ import torch
 
 import multipliers
 import surrogate
-from surrogate.nn import ApproxConfig, approximate_, calibrate
+from surrogate.nn import ApproxConfig, approximate_, approximate_layers, calibrate
 from surrogate.nn.networks import LeNet5
-from surrogate.nn.training import Images, accuracy, train
+from surrogate.nn.training import CheckpointError, Images, Recipe, Training, accuracy, load_state, save_state, train
+from surrogate.nn.training.images import MARGIN, augmented
 
 
 def blobs(n, size=10, classes=4, seed=0):
@@ -73,6 +74,123 @@ def test_retraining_mends_what_the_multiplier_breaks(images):
     assert after > max(before, 0.9)
 
 
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(3, 0.05, batch_size=64, augment=True, seed=5, weight_decay=1e-3),
+        Recipe(4, 0.05, batch_size=64, steps_per_epoch=4),
+        Recipe(3, 0.05, batch_size=100, steps_per_epoch=9, schedule="constant"),
+    ],
+    ids=["passes", "parts of a pass", "more than a pass"],
+)
+def test_resumed_training_is_that_which_was_not_interrupted(images, recipe, tmp_path):
+    """The noise mode draws from torch's global generator, whose state is part of the checkpoint."""
+
+    def start():
+        model = LeNet5.seeded(1, 10, 1, 4)
+        approximate_(model, ApproxConfig(multiplier="bam8s_h3v7"))
+        calibrate(model, [images.x_train[:64]])
+        for _, layer in approximate_layers(model):
+            layer.mode = "noise"
+        return Training(model, images, recipe)
+
+    torch.manual_seed(7)
+    whole = start()
+    losses = []
+    for _ in range(recipe.epochs):
+        save_state(whole.state_dict(), tmp_path / f"{whole.epoch}.pt")
+        losses.append(whole.run_epoch().losses)
+    assert whole.finished
+    assert len({loss for each in losses for loss in each}) > recipe.epochs  # noise and weights do change
+    for epoch in range(recipe.epochs):
+        resumed = start()
+        torch.manual_seed(99)
+        resumed.load_state_dict(load_state(tmp_path / f"{epoch}.pt"))
+        assert [resumed.run_epoch().losses for _ in range(epoch, recipe.epochs)] == losses[epoch:]
+        for name, value in whole.model.state_dict().items():
+            assert torch.equal(value, resumed.model.state_dict()[name]), name
+
+
+def test_states_that_do_not_fit_are_refused(images, tmp_path):
+    training = Training(LeNet5.seeded(0, 10, 1, 4), images, Recipe(2, 0.1, steps_per_epoch=1))
+    state = training.state_dict()
+    with pytest.raises(CheckpointError, match="another recipe"):
+        Training(LeNet5.seeded(0, 10, 1, 4), images, Recipe(3, 0.1, steps_per_epoch=1)).load_state_dict(state)
+    with pytest.raises(CheckpointError, match="size mismatch"):
+        Training(LeNet5.seeded(0, 10, 1, 7), images, training.recipe).load_state_dict(state)
+    with pytest.raises(CheckpointError, match="no state"):
+        training.load_state_dict({"recipe": training.recipe.to_dict()})
+    save_state(state, tmp_path / "whole.pt")
+    data = (tmp_path / "whole.pt").read_bytes()
+    for name, content in (("half", data[: len(data) // 2]), ("empty", b""), ("text", b"no checkpoint")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(CheckpointError, match=rf"{name}: is no checkpoint .*; delete it"):
+            load_state(tmp_path / name)
+    torch.save([1, 2], tmp_path / "list")
+    with pytest.raises(CheckpointError, match="holds list"):
+        load_state(tmp_path / "list")
+    with pytest.raises(FileNotFoundError):
+        load_state(tmp_path / "absent")
+
+
+def test_a_finished_training_takes_no_more_epochs(images):
+    training = Training(LeNet5.seeded(0, 10, 1, 4), images, Recipe(1, 0.1, steps_per_epoch=2))
+    seen = []
+    assert not training.finished
+    training.run_epoch(lambda done, steps: seen.append((done, steps)))
+    assert seen == [(1, 2), (2, 2)]
+    with pytest.raises(ValueError, match="finished: the recipe has 1 epochs"):
+        training.run_epoch()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epochs": -1},
+        {"batch_size": 0},
+        {"learning_rate": float("nan")},
+        {"momentum": -0.1},
+        {"schedule": "step"},
+        {"steps_per_epoch": -2},
+    ],
+    ids=str,
+)
+def test_recipes_are_checked(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Recipe(**({"epochs": 1, "learning_rate": 0.1} | wrong))
+
+
+def test_augmentation_moves_and_mirrors_whole_images():
+    x = torch.rand(200, 2, 9, 12)
+    moved = augmented(x, torch.Generator().manual_seed(0))
+    padded = torch.nn.functional.pad(x, (MARGIN,) * 4)
+    seen = set()
+    for before, after in zip(padded, moved, strict=True):
+        found = [
+            (down, right, mirrored)
+            for down in range(2 * MARGIN + 1)
+            for right in range(2 * MARGIN + 1)
+            for part in (before[:, down : down + 9, right : right + 12],)
+            for mirrored in (False, True)
+            if torch.equal(after, torch.flip(part, [2]) if mirrored else part)
+        ]
+        assert len(found) == 1
+        seen.add(found[0])
+    assert {down for down, _, _ in seen} == {right for _, right, _ in seen} == set(range(2 * MARGIN + 1))
+    assert {mirrored for _, _, mirrored in seen} == {False, True}
+
+
+def test_subsets_are_the_first_images(images):
+    part = images.subset(10, 5)
+    assert torch.equal(part.x_train, images.x_train[:10])
+    assert torch.equal(part.y_test, images.y_test[:5])
+    assert len(images.subset().x_train) == 600
+    with pytest.raises(ValueError, match="n_test must be 1 to 200"):
+        images.subset(10, 201)
+    with pytest.raises(ValueError, match="n_train must be 1 to 600"):
+        images.subset(0)
+
+
 def test_accuracy_counts_and_restores_the_mode(images):
     model = LeNet5.seeded(0, 10, 1, 4).train()
     score = accuracy(model, images.x_test, images.y_test, batch_size=33)
@@ -97,6 +215,7 @@ def test_images_are_scaled_and_checked():
         (x, y, x[:, :4], y),
         (x[:0], y[:0], x, y),
         (x * 0, y, x, y),
+        (x, y * 0, x, y * 0 + 7),
     ):
         with pytest.raises(ValueError, match=r"x_|y_|largest pixel"):
             Images.from_arrays(*bad)

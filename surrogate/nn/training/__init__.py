@@ -1,0 +1,18 @@
+"""Plain training: images, epochs that can be interrupted and resumed, checkpoints, accuracy."""
+
+from surrogate.nn.training.checkpoint import CheckpointError, load_state, save_state
+from surrogate.nn.training.images import Images
+from surrogate.nn.training.loop import Epoch, Recipe, Training, TrainingRun, accuracy, train
+
+__all__ = [
+    "CheckpointError",
+    "Epoch",
+    "Images",
+    "Recipe",
+    "Training",
+    "TrainingRun",
+    "accuracy",
+    "load_state",
+    "save_state",
+    "train",
+]
