@@ -1,8 +1,6 @@
-"""Surrogates that sweeps found, in a file of JSON lines that grows line by line.
+"""Surrogates that sweeps found, in a file of JSON lines that grows line by line (`catalog.json_lines`).
 
-The first line says what the file is; each further one is a surrogate with what is told of it in a table. A line is
-written at once and flushed to disk, so an interruption loses at most the line that was being written, which the next
-sweep cuts off. Several processes may append to one file; of two lines with one key the last counts.
+Each line is a surrogate with what is told of it in a table; of two lines with one key the last counts.
 """
 
 from __future__ import annotations
@@ -15,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from catalog.json_lines import JsonLines
 from catalog.library.location import default_path
 from multipliers.operands import OperandFormat
 from surrogate.certificate import Certificate
@@ -25,7 +24,6 @@ from surrogate.model import Surrogate
 FORMAT = "axsurrogate.results"
 VERSION = 1
 
-_HEAD = json.dumps({"format": FORMAT, "version": VERSION}, sort_keys=True).encode() + b"\n"
 _REMEDY = "move it away, or give another file (--store)"
 
 
@@ -103,15 +101,15 @@ class Discovered:
         """
         return loads(zlib.decompress(self.data), source=f"stored surrogate of {self.name}")
 
-    def to_line(self) -> bytes:
-        """Return the line of a file."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
         data = asdict(self) | {"data": base64.b64encode(self.data).decode()}
         data["key"] = [self.key.fingerprint, self.key.a.label, self.key.b.label, self.key.asked]
-        return json.dumps(data, sort_keys=True, allow_nan=False).encode() + b"\n"
+        return data
 
     @classmethod
     def from_line(cls, line: bytes) -> Discovered:
-        """Read what `to_line` wrote.
+        """Read a line of a file, with the values of `to_dict`.
 
         Raises
         ------
@@ -151,33 +149,27 @@ class Results:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        self._is_ready = False
+        self._lines = JsonLines(path, FORMAT, VERSION, ResultsError, "results of sweeps", _REMEDY)
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._lines.path
 
     def read(self) -> dict[Key, Discovered]:
-        """Return what is stored, by key; nothing where there is no file.
+        """Return what was found, by key; nothing if there is no file.
 
         Raises
         ------
         ResultsError
-            If it is another file, of a newer version, or damaged; the message names the line.
+            If the file is something else, of another version, or damaged; it names the line.
         """
-        try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
-            return {}
-        lines = data.split(b"\n")[:-1]  # what comes after the last line break was cut off
-        if not lines:
-            if _HEAD.startswith(data):
-                return {}
-            raise ResultsError(f"{self.path}: holds no results of sweeps; {_REMEDY}")
-        self._check_head(lines[0])
         found: dict[Key, Discovered] = {}
-        for number, line in enumerate(lines[1:], 2):
+        for number, line in self._lines.read():
             try:
                 result = Discovered.from_line(line)
             except (ValueError, KeyError, TypeError, SurrogateError) as error:
-                raise ResultsError(f"{self.path}: line {number} is damaged ({error}); delete it, {_REMEDY}") from None
+                raise self._lines.damaged(number, error) from None
             found[result.key] = result
         return found
 
@@ -189,37 +181,4 @@ class Results:
         OSError
             If it cannot be written; what was stored before is kept.
         """
-        if not self._is_ready:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab", buffering=0) as file:
-            if not self._is_ready:
-                _cut_off(self.path)
-                if file.seek(0, os.SEEK_END) == 0:
-                    file.write(_HEAD)
-                self._is_ready = True
-            line = result.to_line()
-            if file.write(line) != len(line):  # the disk is full; never leave half a line before a whole one
-                self._is_ready = False
-                raise OSError(f"{self.path}: cannot be written as a whole: make room and run again")
-            os.fsync(file.fileno())
-
-    def _check_head(self, line: bytes) -> None:
-        try:
-            head = json.loads(line)
-            is_ours, version = head["format"] == FORMAT, head["version"]
-        except (ValueError, KeyError, TypeError):
-            is_ours = False
-        if not is_ours:
-            raise ResultsError(f"{self.path}: holds no results of sweeps; {_REMEDY}")
-        if version != VERSION:
-            raise ResultsError(
-                f"{self.path}: has version {version!r:.20}, this axsurrogate reads {VERSION}; update axsurrogate, "
-                f"{_REMEDY}"
-            )
-
-
-def _cut_off(path: Path) -> None:
-    """Remove what an interrupted write left after the last line break."""
-    data = path.read_bytes()
-    if not data.endswith(b"\n"):
-        os.truncate(path, data.rfind(b"\n") + 1)
+        self._lines.append(result.to_dict())

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from catalog.cli import characterise, costs, demo, discover, doctor, entries, export, recipe, show, sweep
+from catalog.cli import characterise, costs, demo, discover, doctor, entries, export, recipe, show, study, sweep
 from catalog.cli.errors import Commands
 from multipliers.release import release
 
@@ -51,3 +51,4 @@ app.command()(show.show)
 app.command()(export.export)
 app.command()(demo.demo)
 app.add_typer(entries.app, name="catalog")
+app.add_typer(study.app, name="study")

@@ -28,6 +28,10 @@ class OperandError(ConversionError):
     """An operand is none of the multiplier's."""
 
 
+class NetworkError(ValueError):
+    """There is no such reference network."""
+
+
 def add_layer(error: Exception, layer: object, path: str) -> None:
     """Note on an error which layer it comes from; tracebacks show the note below the message."""
     kind = type(layer).__name__

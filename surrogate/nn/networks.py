@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
+
+from surrogate.nn.errors import NetworkError
 
 
 class _Seeded(nn.Module):
@@ -148,7 +151,7 @@ _VGG_STAGES = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19
 
 
 class VGG(_Seeded):
-    """VGG for small images, as 3 x 32 x 32: five stages of convolutions of 3 x 3, each halving the image.
+    """VGG for small images, as 3 x 32 x 32: five stages of convolutions of 3 x 3, each halving the image, rounded up.
 
     Simonyan, Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015, table 1, with
     one linear layer in place of its three, as usual for small images.
@@ -160,7 +163,7 @@ class VGG(_Seeded):
     batch_norm : bool
         Normalise after each convolution, which then has no bias.
     channels : int
-        Channels of the images, whose sides are multiples of 32.
+        Channels of the images.
     classes : int
         Number of classes.
     width : int
@@ -188,9 +191,51 @@ class VGG(_Seeded):
                     self.features.append(nn.BatchNorm2d(after))
                 self.features.append(nn.ReLU(inplace=True))
                 before = after
-            self.features.append(nn.MaxPool2d(2))
+            self.features.append(nn.MaxPool2d(2, ceil_mode=True))
         self.classifier = nn.Linear(before, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Class scores ``(batch, classes)`` of images ``(batch, channels, height, width)``."""
         return cast(Tensor, self.classifier(self.features(x).mean(dim=(2, 3))))
+
+
+def create_network(name: str, image_shape: tuple[int, int, int], classes: int, seed: int = 0) -> nn.Module:
+    """Build a reference network by its name, with reproducible weights.
+
+    Parameters
+    ----------
+    name : str
+        ``"lenet5"``, ``"resnet8"``, ``"resnet20"`` and so on, or ``"vgg11"`` to ``"vgg19"``, normalised by batches;
+        ``-wN`` after it is the number of channels of the first stage, as ``"resnet20-w8"``.
+    image_shape : tuple of int
+        Channels, height, width.
+    classes : int
+        Number of classes.
+    seed : int
+        Decides the initial weights.
+
+    Raises
+    ------
+    NetworkError
+        If there is no such network, or none for such images.
+
+    Examples
+    --------
+    >>> create_network("resnet20-w8", (3, 32, 32), 10)(torch.zeros(2, 3, 32, 32)).shape
+    torch.Size([2, 10])
+    """
+    channels, height, width_of_image = image_shape
+    found = re.fullmatch(r"(lenet|resnet|vgg)(\d+)(?:-w([1-9]\d*))?", name)
+    try:
+        if found is None or (found[1] == "lenet" and (found[2] != "5" or found[3] is not None)):
+            raise ValueError("its name is not one of lenet5, resnet8, resnet20, vgg11, with -wN for its width")
+        depth, options = int(found[2]), {} if found[3] is None else {"width": int(found[3])}
+        if found[1] == "resnet":
+            return ResNet.seeded(seed, depth, channels, classes, **options)
+        if found[1] == "vgg":
+            return VGG.seeded(seed, depth, True, channels, classes, **options)
+        if height != width_of_image:
+            raise ValueError(f"images must be square, got {height} x {width_of_image}")
+        return LeNet5.seeded(seed, height, channels, classes)
+    except ValueError as error:
+        raise NetworkError(f"there is no network {name!r} for images of {image_shape}: {error}") from None

@@ -1,0 +1,11 @@
+"""``axsurrogate study``: what multipliers do to networks, on the user's data."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(
+    name="study",
+    help="What multipliers do to networks: resumable studies on your data, with tables and plots.",
+    no_args_is_help=True,
+)
