@@ -28,7 +28,8 @@ from surrogate.nn.layers.layer import ApproxLayer
 from surrogate.nn.layers.linear import ApproxLinear
 from surrogate.nn.layers.matmul import ApproxMatmul, Matmul, approximate_matmul
 from surrogate.nn.per_layer import LayerFit, PerLayer, discover_per_layer
-from surrogate.nn.quantisation.quantiser import Quantiser, QuantiserConfig
+from surrogate.nn.quantisation.config import QuantiserConfig
+from surrogate.nn.quantisation.quantiser import Quantiser
 
 __all__ = [
     "ApproxConfig",

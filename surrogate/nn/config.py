@@ -16,7 +16,7 @@ from surrogate.nn.engines.error_table import ErrorTableEngine, errors_are_shorte
 from surrogate.nn.engines.surrogate import ARITHMETIC_CHOICES, SurrogateEngine
 from surrogate.nn.engines.table import TableEngine
 from surrogate.nn.errors import ConversionError
-from surrogate.nn.quantisation.quantiser import QuantiserConfig
+from surrogate.nn.quantisation.config import QuantiserConfig
 
 BACKENDS = ("auto", "surrogate", "lowrank", "table", "error_table")
 GRADIENTS = ("straight_through", "regression", "factored", "difference")

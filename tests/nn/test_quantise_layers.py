@@ -10,8 +10,8 @@ import multipliers
 import surrogate
 from multipliers import OperandFormat, TableMultiplier
 from surrogate.nn import ApproxConfig, ApproxLinear, QuantiserConfig, calibrate
+from surrogate.nn.quantisation.config import SCHEMES
 from surrogate.nn.quantisation.observers import OBSERVERS
-from surrogate.nn.quantisation.quantiser import SCHEMES
 
 
 def formats(most):

@@ -73,7 +73,7 @@ def test_operator_gives_the_bits_of_the_layer(name, formats):
     bias = None if layer.bias is None else layer.bias.detach().clone().requires_grad_()
     groups = getattr(layer, "groups", 1)
     scales = aq.scale, aq.zero_point, wq.scale, wq.zero_point, layer.engine.table
-    y = table_layer(*leaves, bias, *scales, *limits, *layer.operator_sides(), groups)[0]
+    y = table_layer(*leaves, bias, *scales, *limits, *layer.placement(x).sides, groups)[0]
     x.requires_grad_()
     expected = layer(x)
     assert torch.equal(y, expected)

@@ -1,7 +1,7 @@
 """A layer's forward and backward pass in compiled code: quantise, pack, sum, rescale, in one reading of each tensor.
 
-What `surrogate.nn.layers.layer` does step by step, bit for bit: the same integers, rounded once. For the backward pass
-one byte per activation is kept (and one that marks what was clamped), not the float tensors.
+What `surrogate.nn.layers.stepwise` does step by step, bit for bit: the same integers, rounded once. For the
+backward pass one byte per activation is kept (and one that marks what was clamped), not the float tensors.
 """
 
 from __future__ import annotations
@@ -61,6 +61,12 @@ class Placement:
         """Memory format of input and output, as torch names it."""
         linear = self.accurate is None
         return torch.channels_last if self.channels_last and not linear else torch.contiguous_format
+
+    @property
+    def sides(self) -> tuple[list[int], list[int], list[int]]:
+        """Padding, alike at both ends, stride and dilation of two dimensions, as torch takes them."""
+        (top, _, left, _), convolution = self.padding, self.convolution
+        return [top, left], [*convolution.stride], [*convolution.dilation]
 
 
 @dataclass(frozen=True)

@@ -100,15 +100,6 @@ class ApproxConvolution(ApproxLayer):
         """Lay weights out for the engine."""
         return self.layout().arrange_weights(w)
 
-    def operator_sides(self) -> tuple[list[int], list[int], list[int]] | None:
-        """One dimension is an image of height 1; three are none."""
-        layout = self.layout()
-        if self._dimensions == 3 or self.transposed or layout.before != layout.after:
-            return None
-        missing = 2 - self._dimensions
-        padding, stride, dilation = layout.before, self.stride, self.dilation
-        return [0] * missing + [*padding], [1] * missing + [*stride], [1] * missing + [*dilation]
-
     def placement(self, x: Tensor) -> Placement | None:
         """One dimension is an image of height 1; three are none."""
         layout = self.layout()

@@ -42,10 +42,6 @@ class ApproxLinear(ApproxLayer, nn.Linear):
         """Bring ``(out_features, in_features)`` to ``(out_features, 1, 1, in_features)``."""
         return w[:, None, None]
 
-    def operator_sides(self) -> tuple[list[int], list[int], list[int]]:
-        """Single pixels."""
-        return [0, 0], [1, 1], [1, 1]
-
     def placement(self, x: Tensor) -> Placement:
         """One image, a column for each row of ``x``."""
         shape = (1, self.in_features, 1, x.shape[:-1].numel())

@@ -1,14 +1,12 @@
-"""Quantisers: from float tensors to the integer operands of a multiplier, and back, with straight-through gradients.
+"""Quantisers: from float tensors to the integer operands of a multiplier, and back.
 
-``q = clamp(round(x / S) + Z, low, high)`` and ``x_hat = S (q - Z)``; rounding is half to even. The gradient of
-``x_hat`` with respect to ``x`` is 1 where ``q`` was not clamped and 0 elsewhere (Bengio, Leonard, Courville, arXiv
-1308.3432). `surrogate.nn.quantisation.observers` tells how ranges are chosen, `surrogate.nn.quantisation.learned_step`
-how ``S`` can be learned.
+``q = clamp(round(x / S) + Z, low, high)`` and ``x_hat = S (q - Z)``, with the gradient of
+`surrogate.nn.quantisation.straight_through`. `surrogate.nn.quantisation.observers` tells how ranges are chosen,
+`surrogate.nn.quantisation.learned_step` how ``S`` can be learned.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -19,87 +17,19 @@ from surrogate.nn.errors import NotCalibratedError, QuantisationError
 from surrogate.nn.fixed_precision import FixedPrecision
 from surrogate.nn.native.library import load_library
 from surrogate.nn.native.observed import observe_range
+from surrogate.nn.quantisation.config import QuantiserConfig
 from surrogate.nn.quantisation.learned_step import learned_step_quantised, positive_steps, with_scaled_gradient
 from surrogate.nn.quantisation.observers import (
-    OBSERVERS,
     AffineGrid,
     Histogram,
     clipped_range,
     not_finite,
     observed_range,
 )
+from surrogate.nn.quantisation.straight_through import rounded, straight_through_quantised
 
-SCHEMES = ("auto", "symmetric", "affine")
-GRANULARITIES = ("tensor", "channel")
 MAX_BITS = 24
 """Widest integers to quantise to: float32, in which they are computed, holds no wider ones exactly."""
-
-
-@dataclass(frozen=True)
-class QuantiserConfig:
-    """How one operand of a layer is quantised.
-
-    Parameters
-    ----------
-    operand : OperandFormat or str, optional
-        Integers to quantise to, such as ``"8s"``; by default the multiplier's own operand. A narrower format that the
-        multiplier's operand contains is allowed (4-bit weights in an 8-bit multiplier).
-    scheme : {"auto", "symmetric", "affine"}
-        ``"symmetric"`` fixes the zero point (0; for unsigned operands 0 if no value is negative, else the middle of
-        the range), ``"affine"`` fits it to the range. ``"auto"`` is symmetric for signed operands, affine for unsigned.
-    granularity : {"tensor", "channel"}
-        One scale for the tensor, or one per output channel (weights only).
-    momentum : float
-        Weight of the newest batch in the moving average of the range while training, in (0, 1] (activations only).
-    observer : {"minmax", "moving_average", "percentile", "mse"}
-        How the range is chosen; see `surrogate.nn.quantisation.observers`. The search of ``"mse"`` is repeated whenever
-        a weight changes: it is for calibration of trained networks rather than for training.
-    percentile : float
-        Share of the values within the range of observer ``"percentile"``, in per cent, in (50, 100].
-    learned_step : bool
-        Make the scale a parameter that training learns, from where calibration sets it; see
-        `surrogate.nn.quantisation.learned_step`.
-
-    Raises
-    ------
-    QuantisationError
-        If a value is not one of the above.
-
-    Examples
-    --------
-    >>> QuantiserConfig("4s", observer="mse").operand
-    OperandFormat(bits=4, signed=True)
-    """
-
-    operand: OperandFormat | str | None = None
-    scheme: str = "auto"
-    granularity: str = "tensor"
-    momentum: float = 0.1
-    observer: str = "minmax"
-    percentile: float = 99.99
-    learned_step: bool = False
-
-    def __post_init__(self) -> None:
-        if isinstance(self.operand, str):
-            object.__setattr__(self, "operand", OperandFormat.parse(self.operand))
-        if self.operand is not None and not isinstance(self.operand, OperandFormat):
-            raise QuantisationError(f"operand must be an OperandFormat or a label such as '8s', got {self.operand!r}")
-        for name, choices in (
-            ("scheme", SCHEMES),
-            ("granularity", GRANULARITIES),
-            ("observer", OBSERVERS),
-            ("learned_step", (False, True)),
-        ):
-            if getattr(self, name) not in choices:
-                raise QuantisationError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
-        if not _is_number(self.momentum) or not 0 < self.momentum <= 1:
-            raise QuantisationError(f"momentum must be in (0, 1], got {self.momentum!r}")
-        if not _is_number(self.percentile) or not 50 < self.percentile <= 100:
-            raise QuantisationError(f"percentile must be in (50, 100], in per cent, got {self.percentile!r}")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 class Quantiser(FixedPrecision):
@@ -290,8 +220,7 @@ class Quantiser(FixedPrecision):
         scale, zero_point = self._parameters_for(x)
         if self.config.learned_step:
             return learned_step_quantised(x, scale, zero_point, self.low, self.high, self._n_values(x))
-        x_hat, q = _StraightThrough.apply(x, scale, zero_point, self.low, self.high)  # type: ignore[no-untyped-call]
-        return x_hat, q
+        return straight_through_quantised(x, scale, zero_point, self.low, self.high)
 
     def step(self, x: Tensor) -> Tensor | None:
         """Return the scale if it is learned, with its gradient scaled as for ``x``; None if not."""
@@ -309,7 +238,7 @@ class Quantiser(FixedPrecision):
         scale, zero_point = self._parameters_for(x)
         if self.config.learned_step and not torch.compiler.is_exporting():
             scale = positive_steps(scale)
-        return _rounded(x, scale, zero_point).clamp_(self.low, self.high)
+        return rounded(x, scale, zero_point).clamp_(self.low, self.high)
 
     def _parameters_for(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Scale and zero point in the datatype of ``x``, shaped to broadcast along its first axis."""
@@ -350,22 +279,3 @@ class Quantiser(FixedPrecision):
 
 def _scheme(symmetric: bool) -> str:
     return "symmetric" if symmetric else "affine"
-
-
-def _rounded(x: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
-    return torch.div(x, scale).round_().add_(zero_point)
-
-
-class _StraightThrough(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, scale: Tensor, zero_point: Tensor, low: int, high: int) -> tuple[Tensor, Tensor]:
-        rounded = _rounded(x, scale, zero_point)
-        q = rounded.clamp(low, high)
-        ctx.save_for_backward(rounded == q)
-        ctx.mark_non_differentiable(q)
-        return torch.sub(q, zero_point).mul_(scale), q
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (inside,) = ctx.saved_tensors
-        return gradients[0] * inside, None, None, None, None
