@@ -107,6 +107,28 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class HardwareCosts:
+    """Published costs of a circuit with the same products.
+
+    Attributes
+    ----------
+    power, area, delay : float
+        In the units of `catalog.circuit.COSTS`.
+    source : str
+        Where they are printed, and for which technology.
+    """
+
+    power: float
+    area: float
+    delay: float
+    source: str
+
+    def values(self) -> dict[str, float]:
+        """Return the costs by name, as `Circuit.costs` has them."""
+        return {"power": self.power, "area": self.area, "delay": self.delay}
+
+
+@dataclass(frozen=True)
 class Entry:
     """One multiplier of the catalog.
 
@@ -119,12 +141,15 @@ class Entry:
     figures : tuple of Figure
     same_as : tuple of str
         Published circuits with the same products.
+    costs : HardwareCosts or None
+        Of one of these circuits; None where none are published.
     """
 
     label: str
     check: str
     figures: tuple[Figure, ...] = ()
     same_as: tuple[str, ...] = ()
+    costs: HardwareCosts | None = None
 
     def build(self) -> Design:
         """Build the multiplier."""
@@ -212,7 +237,8 @@ def _figures(data: dict[str, Any]) -> tuple[Figure, ...]:
 
 
 def _entry(data: dict[str, Any]) -> Entry:
-    return Entry(**{**data, "figures": _figures(data), "same_as": tuple(data.get("same_as", ()))})
+    costs = HardwareCosts(**data["costs"]) if "costs" in data else None
+    return Entry(**{**data, "figures": _figures(data), "same_as": tuple(data.get("same_as", ())), "costs": costs})
 
 
 @cache

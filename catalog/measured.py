@@ -196,8 +196,9 @@ def _valid(found: Measured | None, entry: Entry | FloatEntry, kind: type[M]) -> 
 def circuits() -> list[Circuit]:
     """Return every entry of the catalog as a circuit, family by family.
 
-    Their costs are ``terms``, the exact products that simulate them. Where several figures of one metric are
-    published, ``published`` has the one with the most digits.
+    Their costs are ``terms``, the exact products that simulate them, and power, area and delay of those that equal a
+    circuit of EvoApproxLib (`Entry.costs`). Where several figures of one metric are published, ``published`` has the
+    one with the most digits.
 
     Raises
     ------
@@ -226,7 +227,7 @@ def circuit_of(family: Family, entry: Entry, measured: Measurement) -> Circuit:
         complete=label.a.size * label.b.size <= MAX_TABLE_ENTRIES,
         comparison=metrics.comparison,  # type: ignore[arg-type]  # ErrorMetrics admits no other
         metrics={"n_pairs": metrics.n_pairs, **{name: getattr(metrics, name) for name in METRICS}},
-        costs={"terms": measured.n_exact_products},
+        costs={**({} if entry.costs is None else entry.costs.values()), "terms": measured.n_exact_products},
         published=_published(entry.figures, label.a, label.b),
     )
 

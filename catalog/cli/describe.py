@@ -83,6 +83,7 @@ def _family_rows(family: Family) -> list[tuple[str, str]]:
 
 def _print_entry(family: Family, entry: Entry | FloatEntry) -> None:
     from catalog.catalog import Entry
+    from catalog.circuit import COSTS
     from catalog.measured import circuit_of
     from catalog.quantities import METRICS, text_of
     from catalog.verdict import verdict
@@ -106,6 +107,9 @@ def _print_entry(family: Family, entry: Entry | FloatEntry) -> None:
     about.rows += [*_family_rows(family), ("check value", entry.check)]
     if isinstance(entry, Entry) and entry.same_as:
         about.rows.append(("the same as", "; ".join(entry.same_as)))
+    if isinstance(entry, Entry) and entry.costs is not None:
+        costs = (f"{name} {number(value)} {COSTS[name]}" for name, value in entry.costs.values().items())
+        about.rows.append(("costs", f"{', '.join(costs)}; {entry.costs.source}"))
     about.print()
     print_line("")
     metrics.print()
