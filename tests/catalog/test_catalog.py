@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 from importlib import resources
 
 import pytest
@@ -96,3 +97,20 @@ def test_figures_agree_within_half_a_unit_of_their_last_digit():
 def test_entries_are_immutable():
     with pytest.raises(dataclasses.FrozenInstanceError):
         catalog.entry("exact8u").label = "other"
+
+
+def test_costs_are_those_published_for_the_circuit_that_an_entry_equals(shared):
+    index = {circuit["name"]: circuit for circuit in json.loads((shared / "evoapprox" / "index.json").read_text())}
+    names = {"power": "PDK45_PWR", "area": "PDK45_AREA", "delay": "PDK45_DELAY"}
+    checked = set()
+    for entry in catalog.entries():
+        if entry.costs is None:
+            continue
+        name = re.search(r"header of (\w+); 45 nm", entry.costs.source)[1]
+        assert any(name in same for same in entry.same_as)
+        published = index[name]["published"]
+        assert entry.costs.values() == {cost: published[figure] for cost, figure in names.items()}
+        checked.add(name)
+    assert len(checked) == 14  # every signed 8 x 8 circuit of the release, and the unsigned exact one
+    circuit = next(c for c in catalog.circuits() if c.name == "trunc8s_t1")
+    assert {"power", "area", "delay", "terms"} == set(circuit.costs)

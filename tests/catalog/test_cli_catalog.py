@@ -159,7 +159,7 @@ def test_comparisons_across_formats_and_libraries_are_remarked_on(library):
         figures = (Figure("PDK45_PWR", "0.1", "mW"),)
         opened.add(measure(get("udm8u"), TASK), [source("mul8u_X", "other", figures=figures)])
     said = run("catalog", "pareto", "mre", "power", "--library", library).stderr
-    assert "power of 2 libraries are compared" in said
+    assert "power of 3 libraries are compared" in said
     assert "--origin keeps one" in said
     assert run("catalog", "pareto", "mre", "power", "--library", library, "--origin", "evo").stderr == ""
 
