@@ -13,10 +13,10 @@ torch.Size([5, 4])
 ('0',)
 """
 
-from surrogate.nn.batch_norm import fold_batch_norm_
 from surrogate.nn.calibration import calibrate, mode
 from surrogate.nn.config import ApproxConfig
 from surrogate.nn.convert import approximate_, approximate_layers, restore_
+from surrogate.nn.corrections.folding import fold_batch_norm_
 from surrogate.nn.costs import measure_costs
 from surrogate.nn.distributions import from_model
 from surrogate.nn.errors import ConversionError, NotCalibratedError, QuantisationError

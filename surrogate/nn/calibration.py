@@ -102,12 +102,18 @@ def run_batches(
     forward: Callable[[nn.Module, Any], object] | None,
     progress: Progress,
     description: str = "calibrating",
+    training: Iterable[nn.Module] = (),
 ) -> int:
-    """Run a model in evaluation mode over batches, as `calibrate` takes them; return how many there were."""
-    training = [(module, module.training) for module in model.modules()]
+    """Run a model over batches, as `calibrate` takes them; return how many there were.
+
+    All is in evaluation mode, but for the modules ``training``.
+    """
+    modes = [(module, module.training) for module in model.modules()]
     count = 0
     try:
         model.eval()
+        for module in training:
+            module.train()
         with reporting(progress, description, batches) as report:
             for count, batch in enumerate(batches, 1):  # the number of batches is what is wanted
                 if forward is not None:
@@ -116,7 +122,7 @@ def run_batches(
                     model(_input(batch))
                 report(count)
     finally:
-        for module, was in training:
+        for module, was in modes:
             module.training = was
     return count
 

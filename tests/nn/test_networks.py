@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from surrogate.nn.networks import VGG, LeNet5, ResNet, ResNet8
+from surrogate.nn.errors import NetworkError
+from surrogate.nn.networks import VGG, LeNet5, MobileNet, ResNet, ResNet8, ResNeXt, create_network
 
 
 def parameters(network):
@@ -67,3 +68,52 @@ def test_bad_sizes():
         VGG(12)
     with pytest.raises(ValueError, match="image_size must be at least 8, got 4"):
         LeNet5(4)
+
+
+def groups(network):
+    return {m.groups for m in network.modules() if isinstance(m, torch.nn.Conv2d) and m.kernel_size == (3, 3)}
+
+
+@pytest.mark.parametrize("depth", [11, 20])
+def test_resnext_has_grouped_convolutions_within_its_blocks(depth):
+    network = ResNeXt(depth, channels=1, classes=3, width=16, groups=4)
+    layers = [
+        m for n, m in network.named_modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear) and "short" not in n
+    ]
+    assert len(layers) == depth
+    assert groups(network) == {1, 4}  # the first layer, and the others
+    assert [m.in_channels for m in network.modules() if getattr(m, "groups", 1) == 4][:: depth // 9] == [8, 16, 32]
+    assert network(torch.zeros(1, 1, 8, 8)).shape == (1, 3)
+
+
+def test_mobilenet_has_a_depthwise_convolution_before_each_pointwise_one():
+    network = MobileNet(channels=1, classes=3, width=4)
+    convolutions = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert len(convolutions) + 1 == 16
+    for depthwise, pointwise in zip(convolutions[1::2], convolutions[2::2], strict=True):
+        assert depthwise.groups == depthwise.in_channels == depthwise.out_channels == pointwise.in_channels
+        assert pointwise.kernel_size == (1, 1)
+    assert network(torch.zeros(2, 1, 8, 8)).shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "n_norms"),
+    [
+        ("lenet5", LeNet5, 0),
+        ("mobilenet-w4", MobileNet, 15),
+        ("resnext11-w8", ResNeXt, 10),
+        ("vgg11-w2", VGG, 8),
+        ("vgg11-nobn-w2", VGG, 0),
+    ],
+)
+def test_networks_have_names(name, kind, n_norms):
+    network = create_network(name, (1, 8, 8), 3, seed=1)
+    assert type(network) is kind
+    assert sum(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules()) == n_norms
+    assert network(torch.zeros(2, 1, 8, 8)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("name", ["resnet", "lenet5-w4", "mobilenet20", "resnet8-nobn", "resnext20-w6", "alexnet"])
+def test_there_are_no_other_networks(name):
+    with pytest.raises(NetworkError, match=f"there is no network '{name}'"):
+        create_network(name, (1, 8, 8), 3)

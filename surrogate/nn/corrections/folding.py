@@ -7,23 +7,15 @@ does that by itself (Jacob et al., CVPR 2018, arXiv 1712.05877, section 3.2).
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from itertools import pairwise
-from typing import Any, cast
+from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import nn
 from torch.nn.utils import parametrize
 
+from surrogate.nn.corrections.pairs import LAYERS, NORMS, TRANSPOSED, Pairs, batch_norm_pairs
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.layers.layer import ApproxLayer
-
-_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, *_TRANSPOSED)
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-
-Pairs = Iterable[tuple[str, str]]
 
 
 @torch.no_grad()
@@ -40,9 +32,8 @@ def fold_batch_norm_(model: nn.Module, pairs: Pairs | None = None) -> tuple[tupl
     model : nn.Module
         The model. A `torch.nn.BatchNorm1d` after a `torch.nn.Linear` is taken to see ``(batch, features)``.
     pairs : iterable of (str, str), optional
-        Names of layers and of the normalisations that see their output and nothing else. By default they are found:
-        by `torch.fx` where it can trace the model, else among the neighbours in every `torch.nn.Sequential`. A layer
-        whose output is also used otherwise, or that is called several times, is left alone.
+        Names of layers and of the normalisations that see their output and nothing else. By default those that
+        `surrogate.nn.corrections.pairs.batch_norm_pairs` finds.
 
     Returns
     -------
@@ -60,7 +51,7 @@ def fold_batch_norm_(model: nn.Module, pairs: Pairs | None = None) -> tuple[tupl
     >>> fold_batch_norm_(model)
     (('0', '1'),)
     """
-    found = tuple(_found(model) if pairs is None else pairs)
+    found = tuple(batch_norm_pairs(model) if pairs is None else pairs)
     modules = [(model.get_submodule(layer), model.get_submodule(norm)) for layer, norm in found]
     for names, (layer, norm) in zip(found, modules, strict=True):
         _check(names, layer, norm)
@@ -79,7 +70,7 @@ def _fold(layer: Any, norm: Any) -> None:
     if norm.affine:
         factor = factor * norm.weight.double()
     weight, rest = layer.weight.double(), (1,) * (layer.weight.ndim - 2)
-    if isinstance(layer, _TRANSPOSED):  # (in, out / groups, ...), the inputs of a group together
+    if isinstance(layer, TRANSPOSED):  # (in, out / groups, ...), the inputs of a group together
         by_group = factor.reshape(layer.groups, 1, -1, *rest)
         weight = (weight.unflatten(0, (layer.groups, -1)) * by_group).flatten(0, 1)
     else:
@@ -95,7 +86,7 @@ def _fold(layer: Any, norm: Any) -> None:
 
 def _check(names: tuple[str, str], layer: nn.Module, norm: nn.Module) -> None:
     where = f"cannot fold {names[1]!r} ({type(norm).__name__}) into {names[0]!r} ({type(layer).__name__})"
-    if not isinstance(layer, _LAYERS) or not isinstance(norm, _NORMS):
+    if not isinstance(layer, LAYERS) or not isinstance(norm, NORMS):
         raise ConversionError(f"{where}: a batch normalisation folds into a linear or convolution layer")
     channels = layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
     if channels != norm.num_features:
@@ -106,42 +97,3 @@ def _check(names: tuple[str, str], layer: nn.Module, norm: nn.Module) -> None:
         raise ConversionError(f"{where}: the layer is parametrised; call remove_parametrizations first")
     if isinstance(layer, ApproxLayer) and layer.config.weight.learned_step:
         raise ConversionError(f"{where}: the layer has learned the steps of other weights; fold before approximate_")
-
-
-def _found(model: nn.Module) -> Iterator[tuple[str, str]]:
-    """Find pairs of which neither part is used otherwise."""
-    try:
-        graph = _Tracer().trace(model)
-    except Exception:  # whatever the model's own code raises when it is run on symbols
-        yield from _neighbours(model)
-        return
-    calls = Counter(id(model.get_submodule(cast(str, n.target))) for n in graph.nodes if n.op == "call_module")
-    for node in graph.nodes:
-        source = node.args[0] if node.op == "call_module" and node.args else None
-        if not isinstance(source, fx.Node) or source.op != "call_module" or len(source.users) != 1:
-            continue
-        layer, norm = (model.get_submodule(cast(str, n.target)) for n in (source, node))
-        if isinstance(layer, _LAYERS) and isinstance(norm, _NORMS) and calls[id(layer)] == calls[id(norm)] == 1:
-            yield str(source.target), str(node.target)
-
-
-def _neighbours(model: nn.Module) -> Iterator[tuple[str, str]]:
-    """Find pairs in sequences, of modules that occur once in the model."""
-    occurrences = Counter(id(module) for _, module in model.named_modules(remove_duplicate=False))
-    for path, sequence in model.named_modules():
-        if type(sequence) is not nn.Sequential:
-            continue
-        children = list(sequence._modules.items())
-        for (name, layer), (next_name, norm) in pairwise(children):
-            once = occurrences[id(layer)] == occurrences[id(norm)] == 1
-            if once and isinstance(layer, _LAYERS) and isinstance(norm, _NORMS):
-                prefix = f"{path}." if path else ""
-                yield prefix + name, prefix + next_name
-
-
-class _Tracer(fx.Tracer):
-    """Trace into everything but layers: an approximate layer is one call, too."""
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Whether the module is one call."""
-        return isinstance(m, _LAYERS) or super().is_leaf_module(m, module_qualified_name)
