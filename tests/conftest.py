@@ -8,6 +8,11 @@ from hypothesis import settings
 
 from multipliers.accumulator import ErrorAccumulator
 
+# Of several processes that test at once (pytest -n auto) each gets its share of the processors; torch reads this once.
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    share = max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
+    os.environ.setdefault("OMP_NUM_THREADS", str(share))
+
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("deep", deadline=None, max_examples=2000)

@@ -41,7 +41,7 @@ def test_the_two_commands_are_there():
     install = block("command: install-and-run", "sh")
     assert 'pip install -e ".[dev]" -c constraints.txt' in install
     assert "axsurrogate demo" in install
-    assert block("command: test", "sh").strip() == "pytest"
+    assert block("command: test", "sh").strip() == "pytest -n auto"
 
 
 @pytest.mark.slow
