@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from surrogate.nn import ApproxConfig, QuantiserConfig, approximate_, calibrate
+from surrogate.nn.errors import OperandError
 from surrogate.nn.native import available_kernels, library
 from surrogate.nn.native.quantised import AffineIntegers, dequantised, quantise_activations
 from tests.nn.conftest import asymmetric_table
@@ -85,18 +86,31 @@ def test_the_compiled_path_is_taken(monkeypatch):
 
 @pytest.mark.parametrize("team", ["PyTorch's", "own"])
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_threads(threads, team, monkeypatch):
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_threads(threads, team, memory_format, monkeypatch):
     if team == "own":
-        monkeypatch.setattr("surrogate.nn.native.sums.openmp_team", lambda: None)
-    before = torch.get_num_threads()
-    layer = converted(lambda: nn.Conv2d(8, 130, 3, padding=1), (6, 8, 20, 20), "8u", "8u", {})
-    x = torch.randn(6, 8, 20, 20)
-    expected = results(layer, x, monkeypatch, "torch")[0]
-    try:
-        torch.set_num_threads(threads)
-        assert torch.equal(results(layer, x, monkeypatch, "")[0], expected)
-    finally:
-        torch.set_num_threads(before)
+        monkeypatch.setattr("surrogate.nn.native.threads.openmp_team", lambda: None)
+    layer = converted(lambda: nn.Conv2d(70, 130, 3, padding=1), (6, 70, 9, 11), "8u", "8u", {})
+    x = torch.randn(6, 70, 9, 11)
+    expected = results(layer, x, monkeypatch, "torch")
+    for module in ("sums", "quantised"):
+        monkeypatch.setattr(f"surrogate.nn.native.{module}.worthwhile_threads", lambda *_: threads)
+    found = results(layer, x.to(memory_format=memory_format), monkeypatch, "")
+    assert torch.equal(found[0], expected[0])
+    torch.testing.assert_close(found[1:], expected[1:], rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_threads_find_the_range_and_values_that_are_no_numbers(threads, monkeypatch):
+    monkeypatch.setattr("surrogate.nn.native.quantised.worthwhile_threads", lambda *_: threads)
+    grid, x = AffineIntegers(0.5, 3, 0, 255, 0), torch.linspace(0, 90, 6 * 130).reshape(6, 130, 1, 1)
+    packed = quantise_activations(x, (6, 130, 1, 1), grid)
+    assert (packed.smallest, packed.largest) == (3, 183)
+    padded = quantise_activations(x + 10, (6, 130, 1, 1), grid, padding=(0, 0, 1, 0))
+    assert (padded.smallest, padded.largest) == (3, 203)
+    x[4, 129] = torch.nan
+    with pytest.raises(OperandError, match="NaN"):
+        quantise_activations(x, (6, 130, 1, 1), grid)
 
 
 def test_channels_last(monkeypatch):

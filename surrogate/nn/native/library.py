@@ -45,7 +45,9 @@ class Quantisation(ctypes.Structure):
         *((name, c_int64) for name in ("images", "channels", "height", "width", "top", "left")),
         *((name, c_int64) for name in ("padded_h", "padded_w", "channels_last")),
         *((name, c_float) for name in ("scale", "zero", "low", "high")),
-        *((name, c_int32) for name in ("minimum", "smallest", "largest", "nan")),
+        *((name, c_int32) for name in ("minimum", "thread_smallest", "thread_largest", "thread_nan")),
+        ("next_part", c_int64),
+        *((name, c_int32) for name in ("smallest", "largest", "nan", "unused")),
     )
 
 
@@ -85,7 +87,7 @@ def load_library() -> ctypes.CDLL | None:
         library.axs_features.restype = c_int
         library.axs_pack.argtypes = [c_void_p, c_int64, c_int64, c_int64, c_int32, c_void_p, c_void_p]
         library.axs_pack.restype = c_int
-        library.axs_quantise.argtypes = [POINTER(Quantisation), c_int64, c_int64]
+        library.axs_quantise.argtypes = [c_void_p]
         library.axs_quantise.restype = None
         library.axs_observe.argtypes = [c_void_p, c_int64, c_int64, c_void_p, c_void_p, POINTER(Observation)]
         library.axs_observe.restype = c_int

@@ -11,68 +11,84 @@ typedef struct {
     uint8_t *inside; /* as x: 1 where nothing was clamped; or NULL */
     int64_t images, channels, height, width, top, left, padded_h, padded_w, channels_last;
     Grid grid;
+    int64_t next_part; /* shared between threads, and so is what they find: */
+    int32_t smallest, largest, nan, unused;
 } Quantisation;
 
-enum { SQUARE = 64, AT_ONCE = 2048 };
+enum { SQUARE = 64, AT_ONCE = 2048, VALUES_OF_A_TASK = 1 << 14 };
 
-/* One image whose channels are last: squares of pixels and channels are quantised, then transposed. */
-static void quantise_rows(const Elementwise *loops, const float *x, uint8_t *codes, uint8_t *inside, Quantisation *q)
+/* Channels of an image whose channels are last: squares of pixels and channels are quantised, then transposed. */
+static void quantise_last(const Elementwise *loops, const Quantisation *q, const float *x, uint8_t *codes,
+                          uint8_t *inside, int count, Grid *grid)
 {
-    const int64_t channels = q->channels, plane = q->padded_h * q->padded_w;
+    const int64_t plane = q->padded_h * q->padded_w;
     uint8_t square[SQUARE][SQUARE], turned[SQUARE][SQUARE];
     for (int64_t row = 0; row < q->height; row++)
-        for (int64_t p0 = 0; p0 < q->width; p0 += SQUARE)
-            for (int64_t c0 = 0; c0 < channels; c0 += SQUARE) {
-                const int count = q->width - p0 < SQUARE ? (int)(q->width - p0) : SQUARE;
-                const int wide = channels - c0 < SQUARE ? (int)(channels - c0) : SQUARE;
-                for (int p = 0; p < count; p++) {
-                    const int64_t at = (row * q->width + p0 + p) * channels + c0;
-                    loops->quantise(x + at, square[p], inside ? inside + at : 0, wide, &q->grid);
-                }
-                for (int c = 0; c < wide; c++)
-                    for (int p = 0; p < count; p++)
-                        turned[c][p] = square[p][c];
-                for (int c = 0; c < wide; c++)
-                    memcpy(codes + (c0 + c) * plane + (q->top + row) * q->padded_w + q->left + p0, turned[c], count);
+        for (int64_t p0 = 0; p0 < q->width; p0 += SQUARE) {
+            const int pixels = q->width - p0 < SQUARE ? (int)(q->width - p0) : SQUARE;
+            for (int p = 0; p < pixels; p++) {
+                const int64_t at = (row * q->width + p0 + p) * q->channels;
+                loops->quantise(x + at, square[p], inside ? inside + at : 0, count, grid);
             }
+            for (int c = 0; c < count; c++)
+                for (int p = 0; p < pixels; p++)
+                    turned[c][p] = square[p][c];
+            for (int c = 0; c < count; c++)
+                memcpy(codes + c * plane + (q->top + row) * q->padded_w + q->left + p0, turned[c], pixels);
+        }
 }
 
 /* One channel of an image, into its padding. Rows may be much shorter than a loop over elements likes. */
-static void quantise_plane(const Elementwise *loops, const float *x, uint8_t *codes, uint8_t *inside, Quantisation *q)
+static void quantise_plane(const Elementwise *loops, const Quantisation *q, const float *x, uint8_t *codes,
+                           uint8_t *inside, Grid *grid)
 {
     uint8_t rows[AT_ONCE];
     const int64_t fit = AT_ONCE / q->width;
     for (int64_t row = 0; row < q->height;) {
         uint8_t *to = codes + (q->top + row) * q->padded_w + q->left;
         const int64_t left = q->height - row, count = fit < 1 ? 1 : fit < left ? fit : left, at = row * q->width;
-        loops->quantise(x + at, fit < 1 ? to : rows, inside ? inside + at : 0, count * q->width, &q->grid);
+        loops->quantise(x + at, fit < 1 ? to : rows, inside ? inside + at : 0, count * q->width, grid);
         for (int64_t i = 0; fit >= 1 && i < count; i++)
             memcpy(to + i * q->padded_w, rows + i * q->width, q->width);
         row += count;
     }
 }
 
-static void quantise_image(const Elementwise *loops, int64_t image, Quantisation *q)
+/* Channels first .. first + count of an image. */
+static void quantise_channels(const Elementwise *loops, const Quantisation *q, int64_t image, int64_t first, int count,
+                              Grid *grid)
 {
-    const int64_t plane = q->padded_h * q->padded_w, size = q->channels * q->height * q->width;
-    const int padded = plane > q->height * q->width;
-    uint8_t *codes = q->codes + image * q->channels * plane;
-    uint8_t *inside = q->inside ? q->inside + image * size : 0;
-    const float *x = q->x + image * size;
-    if (padded) {
-        const int32_t zero = (int32_t)q->grid.zero - q->grid.minimum;
-        memset(codes, zero, q->channels * plane);
-        q->grid.smallest = zero < q->grid.smallest ? zero : q->grid.smallest;
-        q->grid.largest = zero > q->grid.largest ? zero : q->grid.largest;
+    const int64_t plane = q->padded_h * q->padded_w, area = q->height * q->width, channel = image * q->channels + first;
+    const int64_t at = q->channels_last ? image * q->channels * area + first : channel * area;
+    const float *x = q->x + at;
+    uint8_t *codes = q->codes + channel * plane, *inside = q->inside ? q->inside + at : 0;
+    if (plane > area) {
+        const int32_t zero = (int32_t)grid->zero - grid->minimum;
+        memset(codes, zero, count * plane);
+        grid->smallest = zero < grid->smallest ? zero : grid->smallest;
+        grid->largest = zero > grid->largest ? zero : grid->largest;
     }
     if (q->channels_last)
-        quantise_rows(loops, x, codes, inside, q);
-    else if (!padded)
-        loops->quantise(x, codes, inside, size, &q->grid);
+        quantise_last(loops, q, x, codes, inside, count, grid);
+    else if (plane == area)
+        loops->quantise(x, codes, inside, count * area, grid);
     else
-        for (int64_t c = 0; c < q->channels; c++)
-            quantise_plane(loops, x + c * q->height * q->width, codes + c * plane,
-                           inside ? inside + c * q->height * q->width : 0, q);
+        for (int64_t c = 0; c < count; c++)
+            quantise_plane(loops, q, x + c * area, codes + c * plane, inside ? inside + c * area : 0, grid);
+}
+
+/* What a thread found, joined to what the others did. */
+static void join(Quantisation *q, const Grid *found)
+{
+    int32_t smallest = __atomic_load_n(&q->smallest, __ATOMIC_RELAXED);
+    int32_t largest = __atomic_load_n(&q->largest, __ATOMIC_RELAXED);
+    while (found->smallest < smallest && !__atomic_compare_exchange_n(&q->smallest, &smallest, found->smallest, 1,
+                                                                      __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+    while (found->largest > largest && !__atomic_compare_exchange_n(&q->largest, &largest, found->largest, 1,
+                                                                    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+    __atomic_fetch_or(&q->nan, found->nan, __ATOMIC_RELAXED);
 }
 
 /* Range of each channel of x [channels][n]. Returns whether a value is infinite or not a number. */
@@ -147,14 +163,26 @@ EXPORT int64_t axs_quantisation_size(void)
     return sizeof(Quantisation);
 }
 
-/* Quantise images begin .. end. The range of indices that is found is that of these. */
-EXPORT void axs_quantise(Quantisation *q, int64_t begin, int64_t end)
+/* What each thread of a team calls, with the Quantisation: takes some parts of images, of SQUARE channels each, until
+ * none is left. */
+EXPORT void axs_quantise(void *quantisation)
 {
-    q->grid.smallest = 255;
-    q->grid.largest = 0;
-    q->grid.nan = 0;
-    for (int64_t image = begin; image < end; image++)
-        quantise_image(elementwise(), image, q);
+    Quantisation *q = quantisation;
+    const int64_t parts = (q->channels + SQUARE - 1) / SQUARE, all = q->images * parts;
+    const int64_t values = q->height * q->width * (q->channels < SQUARE ? q->channels : SQUARE);
+    const int64_t together = 1 + VALUES_OF_A_TASK / (values + 1);
+    Grid grid = q->grid;
+    for (;;) {
+        const int64_t begin = __atomic_fetch_add(&q->next_part, together, __ATOMIC_RELAXED);
+        const int64_t end = begin + together < all ? begin + together : all;
+        if (begin >= all)
+            break;
+        for (int64_t part = begin; part < end; part++) {
+            const int64_t first = part % parts * SQUARE, left = q->channels - first;
+            quantise_channels(elementwise(), q, part / parts, first, left < SQUARE ? (int)left : SQUARE, &grid);
+        }
+    }
+    join(q, &grid);
 }
 
 /* Quantise weights [channels][lanes], each channel by its own scale and zero point, dequantise them again, and sum each

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from ctypes import CDLL, c_uint, c_void_p
+from ctypes import CDLL, Structure, byref, c_uint, c_void_p, cast
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,23 +28,30 @@ def worthwhile_threads(work: int, per_thread: int) -> int:
     return max(1, min(torch.get_num_threads(), work // per_thread))
 
 
-def on_threads(work: Callable[[int], object], threads: int) -> None:
-    """Call ``work(0)`` to ``work(threads - 1)``, each on a thread of its own, the first on this one."""
+def on_threads(work: Any, description: Structure, threads: int) -> None:
+    """Call compiled ``work`` with the address of its description on several threads at once, this one among them.
+
+    They are those of PyTorch's own OpenMP runtime: these spin for a while after each of PyTorch's operations, and
+    others would wait for the processors meanwhile. Only where that runtime is not found are there others.
+    """
     if threads == 1:
-        work(0)
+        work(byref(description))
         return
-    running = [_helpers(threads - 1).submit(work, number) for number in range(1, threads)]
-    work(0)
+    team = openmp_team()
+    if team is not None:
+        team(cast(work, c_void_p), byref(description), threads, 0)
+        return
+    running = [_helpers(threads - 1).submit(work, byref(description)) for _ in range(threads - 1)]
+    work(byref(description))
     for future in running:
         future.result()
 
 
 @cache
 def openmp_team() -> Callable[[Any, Any, int, int], None] | None:
-    """Return the function that runs compiled code on the threads of PyTorch's own OpenMP runtime; None if not found.
+    """Return what calls a function on threads of PyTorch's own OpenMP runtime; None where it is not found.
 
-    These threads spin for a while after each of PyTorch's operations: others would wait for the processors meanwhile.
-    It takes a function, its argument, a number of threads, and 0.
+    It takes the function, its argument, how many threads, and 0.
     """
     folder = Path(torch.__file__).parent / "lib"
     for path in sorted((*folder.glob("libgomp*.so*"), *folder.glob("libiomp5*.so*"))):
