@@ -1,0 +1,7 @@
+"""A multiplier for each layer: the best that an energy budget allows, and configurations in files."""
+
+from surrogate.nn.assignment.assignment import Assignment
+from surrogate.nn.assignment.errors import AssignmentError
+from surrogate.nn.assignment.search import AssignmentSearch
+
+__all__ = ["Assignment", "AssignmentError", "AssignmentSearch"]
