@@ -16,7 +16,10 @@ torch.Size([5, 4])
 from surrogate.nn.calibration import calibrate, mode
 from surrogate.nn.config import ApproxConfig
 from surrogate.nn.convert import approximate_, approximate_layers, restore_
+from surrogate.nn.corrections.changes import revert_correction_
+from surrogate.nn.corrections.correct import LayerCorrection, correct_
 from surrogate.nn.corrections.folding import fold_batch_norm_
+from surrogate.nn.corrections.statistics import reestimate_batch_norm_
 from surrogate.nn.costs import measure_costs
 from surrogate.nn.distributions import from_model
 from surrogate.nn.errors import ConversionError, NotCalibratedError, QuantisationError
@@ -27,6 +30,7 @@ from surrogate.nn.layers.conv_transpose import ApproxConvTranspose1d, ApproxConv
 from surrogate.nn.layers.layer import ApproxLayer
 from surrogate.nn.layers.linear import ApproxLinear
 from surrogate.nn.layers.matmul import ApproxMatmul, Matmul, approximate_matmul
+from surrogate.nn.output_errors import ErrorVariance, OutputErrors, error_variance, output_errors
 from surrogate.nn.per_layer import LayerFit, PerLayer, discover_per_layer
 from surrogate.nn.quantisation.config import QuantiserConfig
 from surrogate.nn.quantisation.quantiser import Quantiser
@@ -44,9 +48,12 @@ __all__ = [
     "ApproxMatmul",
     "ApproxMultiheadAttention",
     "ConversionError",
+    "ErrorVariance",
+    "LayerCorrection",
     "LayerFit",
     "Matmul",
     "NotCalibratedError",
+    "OutputErrors",
     "PerLayer",
     "QuantisationError",
     "Quantiser",
@@ -55,12 +62,17 @@ __all__ = [
     "approximate_layers",
     "approximate_matmul",
     "calibrate",
+    "correct_",
     "discover_per_layer",
+    "error_variance",
     "export_model",
     "export_onnx",
     "fold_batch_norm_",
     "from_model",
     "measure_costs",
     "mode",
+    "output_errors",
+    "reestimate_batch_norm_",
     "restore_",
+    "revert_correction_",
 ]

@@ -1,0 +1,137 @@
+"""Statistics of batch normalisations for approximate layers: scaled by a formula, or estimated anew.
+
+A multiplier of mean relative error ``e`` scales a layer's sums by about ``1 + e``: their errors add up to ``e`` times
+the sum, and deviations from it cancel (`surrogate.nn.output_errors`). With bias ``b``, the output ``y = b + s`` of mean
+``m`` and variance ``v`` becomes ``b + (1 + e) s``, whose mean and variance are
+
+    b + (1 + e) (m - b) = m + e (m - b)        and        (1 + e)**2 v
+
+and a batch normalisation with these as its running statistics maps the approximate output to where it mapped the
+accurate one (Kim, Del Barrio, Kim, Bagherzadeh, 2022, for ``b = 0``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any, cast
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from multipliers.function import CallableMultiplier
+from multipliers.metrics import error_metrics
+from multipliers.multiplier import Multiplier
+from surrogate.nn.calibration import run_batches
+from surrogate.nn.config import ApproxConfig
+from surrogate.nn.corrections.changes import change_, note_change_, originals
+from surrogate.nn.errors import ConversionError
+from surrogate.nn.progress import Progress
+
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+def mean_relative_error(config: ApproxConfig) -> float:
+    """Mean relative error ``e`` of what a layer multiplies with, over all operand pairs whose product is not 0.
+
+    Of the multiplier if it is given, else of the surrogate; of more than 2**24 pairs from a sample.
+
+    Examples
+    --------
+    >>> round(mean_relative_error(ApproxConfig(multiplier="mitchell8s")), 4)
+    -0.037
+    """
+    source = config.multiplier
+    if source is None:
+        model = config.surrogate
+        assert model is not None  # a configuration has at least one of them
+        source = CallableMultiplier(lambda a, b: model(a, b).round().astype("int64"), model.a, model.b)
+    return _relative_bias(cast(Multiplier, source))
+
+
+@lru_cache(maxsize=64)
+def _relative_bias(multiplier: Multiplier) -> float:
+    return error_metrics(multiplier).relative_bias
+
+
+def shift_statistics_(norm: nn.Module, error: Tensor, gain: float = 1.0) -> None:
+    """Set the statistics of a normalisation for inputs with a mean error, per channel, and scaled by a gain.
+
+    The running mean becomes ``m + error``, the running variance ``gain**2 v``.
+    """
+    mean, variance = (cast(Tensor, getattr(norm, name)).double() for name in _STATISTICS[:2])
+    change_(norm, {"running_mean": mean + error, "running_var": gain**2 * variance})
+
+
+def reestimate_batch_norm_(
+    model: nn.Module,
+    batches: Iterable[Any],
+    *,
+    forward: Callable[[nn.Module, Any], object] | None = None,
+    progress: Progress = None,
+) -> tuple[str, ...]:
+    """Estimate the statistics of all batch normalisations anew, in place, from batches that the model is run on.
+
+    Everything else is in evaluation mode: ranges of activations and dropout stay as they are, no parameter changes.
+    Each normalisation sees the approximate outputs of the layers before it, normalised already, so that errors that
+    earlier layers leave are accounted for, too. Statistics are averages of those of the batches, with equal weights.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Any model; approximate layers compute as their modes say.
+    batches, forward, progress
+        As in `surrogate.nn.calibrate`. Batches of one value per channel have no variance, and torch refuses them.
+
+    Returns
+    -------
+    tuple of str
+        Names of the normalisations.
+
+    Raises
+    ------
+    ConversionError
+        If the model has no batch normalisation with running statistics, or there is no batch.
+
+    Notes
+    -----
+    `surrogate.nn.revert_correction_` brings the statistics back. On failure they are as before.
+
+    Examples
+    --------
+    >>> import torch
+    >>> model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+    >>> reestimate_batch_norm_(model, [torch.rand(8, 1, 8, 8)])
+    ('1',)
+    >>> model.training, bool(model[1].running_mean.abs().min() > 0)
+    (True, True)
+    """
+    norms = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, _BatchNorm) and module.track_running_stats and module.running_mean is not None
+    }
+    if not norms:
+        raise ConversionError(
+            "the model has no batch normalisation with running statistics; if they have been folded, correct biases: "
+            "correct_(model, batches, method='bias')"
+        )
+    before = {name: originals(norm, _STATISTICS) for name, norm in norms.items()}
+    held = [(norm, {key: getattr(norm, key).clone() for key in _STATISTICS}, norm.momentum) for norm in norms.values()]
+    try:
+        for norm in norms.values():
+            norm.reset_running_stats()
+            norm.momentum = None  # a plain average
+        if run_batches(model, batches, forward, progress, "estimating statistics", training=norms.values()) == 0:
+            raise ConversionError("statistics are estimated from data; pass at least one batch")
+    except BaseException:
+        for norm, statistics, _ in held:
+            for key, value in statistics.items():
+                getattr(norm, key).copy_(value)
+        raise
+    finally:
+        for norm, _, momentum in held:
+            norm.momentum = momentum
+    for name, norm in norms.items():
+        note_change_(norm, before[name])
+    return tuple(norms)
