@@ -6,6 +6,7 @@ from multipliers.designs.almost_logarithmic import (
     AlmostLogarithmicSOA,
     DynamicRangeLogarithmic,
 )
+from multipliers.designs.bfloat import BfloatTruncation
 from multipliers.designs.booth import ApproximateBooth, BrokenBooth, HighRadix
 from multipliers.designs.broken_array import BrokenArray
 from multipliers.designs.compressors import Akbari, Momeni
@@ -37,6 +38,7 @@ __all__ = [
     "AlphabetSet",
     "ApproximateBooth",
     "ApproximateFloatMantissa",
+    "BfloatTruncation",
     "BrokenArray",
     "BrokenBooth",
     "ConstantCorrected",

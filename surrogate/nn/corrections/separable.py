@@ -2,15 +2,13 @@
 
 The error of a multiplier at an activation ``a`` and a weight ``w`` is written as
 
-    E(a, w) = r(a) + c(w) + g a w + rest
+    E(a, w) = c(w) + s(w) a + rest(a, w)
 
-by least squares, over the activations that the layer's operand can hold after calibration, all alike, and over the
-layer's own weights. Every product with the weight ``w`` errs by ``c(w)``, so the output channel with weights ``w_k``
-errs by ``sum_k c(w_k)``, whatever the data: a number that folds into the bias, exactly. What ``r`` and the rest
-contribute on average, and the gain, depends on data.
-
-The constant belongs to ``c``: ``r`` has mean 0 over the activations. Then, with ``m(w)`` the mean of ``E(a, w)`` over
-activations and ``mean(a)`` theirs, ``c(w) = m(w) - g mean(a) w``.
+by least squares, weight by weight, over the activations that the layer's operand can hold after calibration, all
+alike. Every product with the weight ``w`` errs by ``c(w)``, so the output channel with weights ``w_k`` errs by
+``sum_k c(w_k)``, whatever the data: a number that folds into the bias, exactly. An error ``r(a) + c(w)`` that is wholly
+separable is so corrected up to what varies in ``r``; the slope, and with it the gain of a multiplier of relative
+error, and the rest depend on data.
 """
 
 from __future__ import annotations
@@ -60,31 +58,26 @@ def separable_error(layer: ApproxLayer) -> Tensor:
     True
     """
     codes = layer._weights().codes.flatten(1).cpu().numpy().astype(np.int64)
-    values, places, counts = np.unique(codes, return_inverse=True, return_counts=True)
-    by_weight = _separable_part(layer, values, counts / codes.size)
+    values, places = np.unique(codes, return_inverse=True)
+    by_weight = _separable_part(layer, values)
     sums = by_weight[places.reshape(codes.shape)].sum(axis=1)
     scale = layer.activation_quantiser.scale.double() * layer.weight_quantiser.scale.double()
     return torch.from_numpy(sums).to(scale.device) * scale.detach()
 
 
-def _separable_part(layer: ApproxLayer, w: NDArray[np.int64], share: DoubleArray) -> DoubleArray:
-    """``c`` of each of the weights ``w``, which make up these shares of all."""
+def _separable_part(layer: ApproxLayer, w: NDArray[np.int64]) -> DoubleArray:
+    """``c`` of each of the weights ``w``."""
     config = layer.config
     multiply = cast(Multiplier | Surrogate, config.surrogate if config.multiplier is None else config.multiplier)
     a = _activations(layer)
-    mean = np.empty(w.size)
-    slope_sum = np.empty(w.size)  # mean of E (a - mean a)
     centred = a - a.mean()
+    found = np.empty(w.size)
     for part in np.array_split(np.arange(w.size), max(1, a.size * w.size // _BLOCK)):
         pairs = np.broadcast_arrays(a[:, None], w[None, part])
         products = multiply(*(pairs if config.activation_operand == "a" else pairs[::-1]))
         errors = products - pairs[0] * pairs[1]
-        mean[part] = errors.mean(axis=0)
-        slope_sum[part] = centred @ errors / a.size
-    w_centred = w - share @ w
-    spread = centred @ centred / a.size * (share @ w_centred**2)
-    gain = share @ (slope_sum * w_centred) / spread if spread > 0 else 0.0
-    found: DoubleArray = mean - gain * a.mean() * w
+        slope = centred @ errors / max(1.0, centred @ centred)  # 0 of a single activation
+        found[part] = errors.mean(axis=0) - slope * a.mean()
     return found
 
 
