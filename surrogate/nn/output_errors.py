@@ -2,13 +2,13 @@
 
 With ``y`` a layer's output by accurate products of its quantised operands, and ``y'`` by the multiplier's, the error
 that accumulates over the products of an output is ``y' - y``. Inputs are those of the network that multiplies
-accurately, so the figures of a layer do not depend on the multipliers of others, nor on corrections of them.
+accurately, so the figures of a layer do not depend on the multipliers of others.
 
-In a dot product the mean relative error of the products survives, as a gain ``y' = g y + ...`` with ``g`` near
-``1 + e``, while their deviations from it partly cancel (Kim, Del Barrio, Oliveira, Hermida, Bagherzadeh, IEEE Trans.
-Computers 68(5), 2019; for grouped and depthwise convolutions Kim, Del Barrio, Kim, Bagherzadeh, 2022). How much is
-left is a share of the output's variance: small where many products add up, larger in grouped convolutions, largest in
-depthwise ones, whose outputs are sums of nine.
+In a dot product the mean relative error ``e`` of the products survives, as a gain near ``1 + e``, while their
+deviations from it partly cancel. How much is left, as a share of the output's variance, depends on how many products
+add up, and on how much of them cancels: M. S. Kim, A. A. Del Barrio, H. Kim, N. Bagherzadeh, "The Effects of Approximate
+Multiplication on Convolutional Neural Networks", IEEE Trans. Emerging Topics in Computing 10(2), 2022, find more in
+grouped convolutions than in conventional ones, and most in depthwise ones.
 """
 
 from __future__ import annotations

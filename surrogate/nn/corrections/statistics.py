@@ -7,7 +7,8 @@ the sum, and deviations from it cancel (`surrogate.nn.output_errors`). With bias
     b + (1 + e) (m - b) = m + e (m - b)        and        (1 + e)**2 v
 
 and a batch normalisation with these as its running statistics maps the approximate output to where it mapped the
-accurate one (Kim, Del Barrio, Kim, Bagherzadeh, 2022, for ``b = 0``).
+accurate one (for ``b = 0``: M. S. Kim, A. A. Del Barrio, H. Kim, N. Bagherzadeh, "The Effects of Approximate
+Multiplication on Convolutional Neural Networks", IEEE Trans. Emerging Topics in Computing 10(2), 2022).
 """
 
 from __future__ import annotations
