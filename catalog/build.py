@@ -1,8 +1,9 @@
 """``python -m catalog.build``: measure the catalog's entries, and write what the package ships of it.
 
-It writes ``catalog/measured.json`` and the table of designs, ``docs/designs.md``; the surrogates of the designs of up
-to 8 bits, ``catalog/surrogates/``, and their table, ``docs/surrogates.md``. Entries that are stored and whose check
-value is unchanged are not done again, unless ``--all`` says so, or where fitting has changed ``--surrogates``.
+It writes ``catalog/measured.json`` and the table of designs, ``docs/reference/designs.md``; the surrogates of the
+designs of up to 8 bits, ``catalog/surrogates/``, and their table, ``docs/reference/surrogates.md``. Entries that are
+stored and whose check value is unchanged are not done again, unless ``--all`` says so, or where fitting has changed
+``--surrogates``.
 ``--check`` does every entry anew and compares the files byte for byte (measurements are stored to ten significant
 digits; for approximate surrogates see `catalog.shipping`); nothing is written.
 """
@@ -28,9 +29,9 @@ from multipliers.files import write_atomically
 from surrogate.model import Surrogate
 
 CATALOG = Path(__file__).resolve().parent
-DOCS = CATALOG.parent / "docs"
-MEASURED, PAGE = CATALOG / "measured.json", DOCS / "designs.md"
-SURROGATES, SURROGATES_PAGE = CATALOG / "surrogates", DOCS / "surrogates.md"
+REFERENCE = CATALOG.parent / "docs" / "reference"
+MEASURED, PAGE = CATALOG / "measured.json", REFERENCE / "designs.md"
+SURROGATES, SURROGATES_PAGE = CATALOG / "surrogates", REFERENCE / "surrogates.md"
 
 
 def known_entries() -> dict[str, Entry | FloatEntry]:

@@ -1,4 +1,4 @@
-"""The table of designs, ``docs/designs.md``: definition, source, and every published figure beside the measured one."""
+"""The table of designs, ``docs/reference/designs.md``: definition, source, published figures beside measured ones."""
 
 from __future__ import annotations
 

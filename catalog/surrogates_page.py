@@ -1,4 +1,4 @@
-"""The table of shipped surrogates, ``docs/surrogates.md``: rank, products, certificate and closed form of designs."""
+"""The table of shipped surrogates, ``docs/reference/surrogates.md``: rank, products, certificate and closed form."""
 
 from __future__ import annotations
 

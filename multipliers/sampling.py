@@ -24,15 +24,13 @@ from multipliers.sums import FourMoments, Moments
 class SampleSpread:
     """Collects independent draws, and gives each metric of theirs a confidence interval.
 
-    =====================================================  ==========================================================
-    metric                                                 interval
-    =====================================================  ==========================================================
-    mean_error, mae, wmed, nmed, mean_hamming_distance     Student's, of a mean over all draws
-    mre, relative_bias                                     Student's, of a mean over the draws with P != 0
-    error_probability, positive_..., negative_...          Wilson's
-    mse, rmse, variance, sd, relative_sd                   delta method on the logarithm, from the fourth moment
-    wce, wcre, min_..., max_...                            bounds: the extreme of all pairs is at least as far out
-    =====================================================  ==========================================================
+    | metric                                             | interval                                                |
+    |----------------------------------------------------|---------------------------------------------------------|
+    | mean_error, mae, wmed, nmed, mean_hamming_distance | Student's, of a mean over all draws                     |
+    | mre, relative_bias                                 | Student's, of a mean over the draws with P != 0         |
+    | error_probability, positive_..., negative_...      | Wilson's                                                |
+    | mse, rmse, variance, sd, relative_sd               | delta method on the logarithm, from the fourth moment   |
+    | wce, wcre, min_..., max_...                        | bounds: the extreme of all pairs is at least as far out |
 
     Parameters
     ----------

@@ -66,6 +66,7 @@ ARITHMETICS: dict[str, Arithmetic] = {
         Arithmetic("int64", "int64", -(1 << 63), (1 << 63) - 1, 63, 1 << 63),
     )
 }
+"""The arithmetics by name."""
 
 
 @dataclass(frozen=True)

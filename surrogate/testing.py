@@ -5,7 +5,7 @@ from surrogate.testing import assert_faithful
 def test_my_surrogate():
     assert_faithful(surrogate.load("my_multiplier.json"), MyMultiplier(), exact=True)
 
-``docs/fidelity-tests.md`` shows more.
+``docs/how-to/fidelity-tests.md`` shows more.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from surrogate.fit.select import Objective
 
 METHODS = ("exact", "htp", "lowrank")
+"""The methods of `discover`."""
 
 _ATTEMPTS = 6
 

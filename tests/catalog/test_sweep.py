@@ -3,7 +3,6 @@
 import functools
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -34,6 +33,7 @@ from multipliers.operands import OperandFormat
 from multipliers.table import TableMultiplier
 from surrogate import FitError, Objective
 from surrogate.certificate import Certificate
+from tests.pages import run_page
 
 LABELS = ["trunc8u_t2", "bam8s_h0v2", "udm8u", "mitchell6u"]
 FOUR = OperandFormat(4)
@@ -106,17 +106,10 @@ def test_dask_cluster_gives_the_same(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::UserWarning:distributed")
-def test_examples_of_the_page_run(tmp_path, monkeypatch, capsys):
+def test_examples_of_the_page_run(tmp_path, monkeypatch):
     pytest.importorskip("distributed", reason="needs axsurrogate[dask]")
-    page = (Path(__file__).resolve().parents[2] / "docs" / "sweeps.md").read_text()
     monkeypatch.chdir(tmp_path)
-    examples = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    for example in examples:
-        exec(compile(example, "docs/sweeps.md", "exec"), {})  # noqa: S102  # our own page
-    printed = capsys.readouterr().out.splitlines()
-    assert len(examples) == 2
-    assert printed[0] == f"{len(catalog.search(bits=8, family='trunc'))} 1"
-    assert printed[-1] == "[2, 3]"
+    run_page("how-to/sweeps.md")
 
 
 def test_backend_of_the_surrounding_joblib_is_taken():

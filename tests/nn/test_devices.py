@@ -1,9 +1,7 @@
 """GPUs that are asked for where there are none."""
 
 import copy
-import re
 from functools import partial
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +10,7 @@ import multipliers
 import surrogate
 from surrogate.nn import ApproxConfig, ConversionError, approximate_, calibrate, measure_costs
 from surrogate.nn.devices import require_device
+from tests.pages import run_page
 
 MULTIPLIER = multipliers.get("drum8s_k4")
 CONFIGURATIONS = {
@@ -83,7 +82,4 @@ def test_everything_of_a_layer_moves(backend):
 def test_the_examples_of_the_page_run(monkeypatch):
     """Traced as they stand; without generating code, which takes most of the time."""
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
-    page = (Path(__file__).resolve().parents[2] / "docs" / "gpu.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
-    assert len(blocks) == 2
-    exec(compile("".join(blocks), "docs/gpu.md", "exec"), {})  # noqa: S102  # our own page
+    assert "compiled" in run_page("how-to/gpu.md")

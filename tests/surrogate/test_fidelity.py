@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,9 +14,9 @@ from multipliers import CallableMultiplier, OperandFormat, TableMultiplier
 from surrogate import MultiplierReference, Provenance, Surrogate, SurrogateError, Term, discover
 from surrogate.basis import Constant
 from surrogate.testing import assert_exact, assert_faithful, operand_formats, tables
+from tests.pages import run_page
 
 WIDE = OperandFormat(16, True)
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "fidelity-tests.md").read_text(encoding="utf-8")
 
 M = TableMultiplier([[1, 2, 3, 4], [5, 6, 7, 9]], "1s", "2u", name="m")
 
@@ -128,19 +127,10 @@ def test_what_is_asked_for_is_checked():
             assert_faithful(constant(M, 2), M, **bounds)
 
 
-def example(name, language="python"):
-    return re.search(rf"<!-- example: {name} -->\n```{language}\n(.*?)```", PAGE, re.DOTALL)[1]
-
-
-def test_the_test_file_of_the_page_passes(tmp_path):
-    (tmp_path / "test_mine.py").write_text(example("test file"))
+def test_the_page_shows_what_happens_and_its_test_file_passes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_page("how-to/fidelity-tests.md")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_mine.py"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     assert "6 passed" in done.stdout
-
-
-@pytest.mark.parametrize("name", ["failure", "shrinking"])
-def test_the_failures_of_the_page_are_as_shown(name, capsys):
-    exec(compile(example(name), name, "exec"), {})  # noqa: S102  # our own page
-    assert capsys.readouterr().out == example(f"{name} output", "text")

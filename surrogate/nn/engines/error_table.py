@@ -6,12 +6,10 @@ The table of errors has smaller entries than that of products, so that a compile
 saves depends on the kernel: a layer of 8 x 8 bits, whose errors need one byte and products two, takes so much of its
 time by the whole table, which runs in one compiled step (one thread of a processor with AVX-512 and its int8 products):
 
-===============  ===========================  ======================  =========
-kernel           1024 x 1024 linear, of 1024  3 x 3, 16-128 channels  depthwise
-===============  ===========================  ======================  =========
-``avx512-vbmi``  0.99                         1.1 to 1.9              4.4
-``avx2``         0.54                         0.57 to 0.71            2.4
-===============  ===========================  ======================  =========
+| kernel          | 1024 x 1024 linear, of 1024 | 3 x 3, 16-128 channels | depthwise |
+|-----------------|-----------------------------|------------------------|-----------|
+| ``avx512-vbmi`` | 0.99                        | 1.1 to 1.9             | 4.4       |
+| ``avx2``        | 0.54                        | 0.57 to 0.71           | 2.4       |
 
 With two bytes in place of three, AVX-512 takes 0.8 to 2.5 of it, and more where layers are depthwise. So whole products
 of two bytes are always looked up with AVX-512, and all else is measured (`surrogate.nn.compiled.choice`). The kernel of

@@ -1,13 +1,11 @@
 """Which derivative of the product the backward pass of approximate layers uses: the ``gradient`` of `ApproxConfig`.
 
-====================  =============================================  ==================================================
-gradient              derivative with respect to an operand          cost of the backward pass
-====================  =============================================  ==================================================
-``straight_through``  the other operand, as of the accurate product  that of the accurate layer
-``regression``        least-squares slope at the other operand       that of the accurate layer, and lookups
-``factored``          smoothed differences of a surrogate's factors  ``k`` times as much, for ``k`` terms
-``difference``        smoothed differences of the table              a lookup for each product, forward and backward
-====================  =============================================  ==================================================
+| gradient             | derivative with respect to an operand         | cost of the backward pass                |
+|----------------------|-----------------------------------------------|------------------------------------------|
+| ``straight_through`` | the other operand, as of the accurate product | that of the accurate layer               |
+| ``regression``       | least-squares slope at the other operand      | that of the accurate layer, and lookups  |
+| ``factored``         | smoothed differences of a surrogate's factors | ``k`` times as much, for ``k`` terms     |
+| ``difference``       | smoothed differences of the table             | a lookup a product, forward and backward |
 
 The straight-through gradient suits multipliers of small or unbiased error. Of products that are systematically too
 small (partial products left out, short segments) it overestimates every derivative, and what the layer really computes

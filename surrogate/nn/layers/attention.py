@@ -4,16 +4,14 @@ torch's attention keeps the weights of three projections in one parameter and mu
 projection is a linear layer whose weight is a view of that parameter, so names of parameters stay, and everything that
 works on layers (patterns, calibration, modes, operand histograms) works on the parts of an attention:
 
-===========  ======================================================  ==========================
-part         product                                                 accurate, approximate class
-===========  ======================================================  ==========================
-``q_proj``   queries, ``q = query Wq + bq``                          `Projection`, `ApproxProjection`
-``k_proj``   keys, ``k = key Wk + bk``                               `Projection`, `ApproxProjection`
-``v_proj``   values, ``v = value Wv + bv``                           `Projection`, `ApproxProjection`
-``scores``   ``q k^T / sqrt(d)`` of each head of ``d`` features      `Matmul`, `ApproxMatmul`
-``context``  ``softmax(scores + mask) v``                            `Matmul`, `ApproxMatmul`
-``out_proj`` output, ``context Wo + bo``                             torch's, `ApproxOutputProjection`
-===========  ======================================================  ==========================
+| part        | product                                            | accurate, approximate class       |
+|-------------|----------------------------------------------------|-----------------------------------|
+| ``q_proj``  | queries, ``q = query Wq + bq``                     | `Projection`, `ApproxProjection`  |
+| ``k_proj``  | keys, ``k = key Wk + bk``                          | `Projection`, `ApproxProjection`  |
+| ``v_proj``  | values, ``v = value Wv + bv``                      | `Projection`, `ApproxProjection`  |
+| ``scores``  | ``q k^T / sqrt(d)`` of each head of ``d`` features | `Matmul`, `ApproxMatmul`          |
+| ``context`` | ``softmax(scores + mask) v``                       | `Matmul`, `ApproxMatmul`          |
+| ``out_proj` | output, ``context Wo + bo``                        | torch's, `ApproxOutputProjection` |
 
 Vaswani et al., "Attention Is All You Need", NeurIPS 2017, section 3.2.
 """
@@ -102,8 +100,8 @@ class ApproxMultiheadAttention(nn.MultiheadAttention):
 
     Parameters
     ----------
-    embed_dim, num_heads, ...
-        As in `torch.nn.MultiheadAttention`.
+    *args, **options
+        Those of `torch.nn.MultiheadAttention`.
     config : ApproxConfig
         What to simulate.
     products : bool

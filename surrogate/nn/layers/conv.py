@@ -145,8 +145,8 @@ class ApproxConv2d(ApproxConvolution, nn.Conv2d):
 
     Parameters
     ----------
-    in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype
-        As in `torch.nn.Conv2d`.
+    *args, **options
+        Those of `torch.nn.Conv2d`.
     config : ApproxConfig
         What to simulate.
 

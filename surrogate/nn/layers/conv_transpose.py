@@ -128,8 +128,8 @@ class ApproxConvTranspose2d(ApproxTransposedConvolution, nn.ConvTranspose2d):
 
     Parameters
     ----------
-    in_channels, out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation, device, dtype
-        As in `torch.nn.ConvTranspose2d`.
+    *args, **options
+        Those of `torch.nn.ConvTranspose2d`.
     config : ApproxConfig
         What to simulate.
 

@@ -17,8 +17,8 @@ class ApproxLinear(ApproxLayer, nn.Linear):
 
     Parameters
     ----------
-    in_features, out_features, bias, device, dtype
-        As in `torch.nn.Linear`.
+    *args, **options
+        Those of `torch.nn.Linear`.
     config : ApproxConfig
         What to simulate.
     """

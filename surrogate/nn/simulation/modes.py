@@ -1,16 +1,14 @@
 """What a layer can compute instead of what it is configured for, chosen at run time by its mode.
 
-=============  ==========================================================================================
-mode           products
-=============  ==========================================================================================
-``quantised``  accurate products of quantised operands
-``exact``      the multiplier's own: by an exact surrogate where there is a small one, else by its table
-``surrogate``  those of the configured surrogate, or of the one that backend "auto" found
-``table``      the multiplier's own, by its table
-``linear``     a regression with five coefficients; see `surrogate.nn.simulation.products`
-``noise``      accurate, with additive Gaussian errors; see `surrogate.nn.simulation.noise`
-``relative``   accurate, with random factors of the weights; see `surrogate.nn.simulation.relative`
-=============  ==========================================================================================
+| mode          | products                                                                                  |
+|---------------|-------------------------------------------------------------------------------------------|
+| ``quantised`` | accurate products of quantised operands                                                   |
+| ``exact``     | the multiplier's own: by an exact surrogate where there is a small one, else by its table |
+| ``surrogate`` | those of the configured surrogate, or of the one that backend "auto" found                |
+| ``table``     | the multiplier's own, by its table                                                        |
+| ``linear``    | a regression with five coefficients; see `surrogate.nn.simulation.products`               |
+| ``noise``     | accurate, with additive Gaussian errors; see `surrogate.nn.simulation.noise`              |
+| ``relative``  | accurate, with random factors of the weights; see `surrogate.nn.simulation.relative`      |
 
 The last three are the baselines that the literature compares with. All quantise as configured; ``quantised`` and the
 baselines differentiate straight through, the others as configured (see `surrogate.nn.gradients.choice`).
