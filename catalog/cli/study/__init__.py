@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import typer
 
+from catalog.cli.study import assignment
+
 app = typer.Typer(
     name="study",
     help="What multipliers do to networks: resumable studies on your data, with tables and plots.",
     no_args_is_help=True,
 )
+
+app.command()(assignment.assignment)

@@ -2,6 +2,6 @@
 
 from surrogate.nn.assignment.assignment import Assignment
 from surrogate.nn.assignment.errors import AssignmentError
-from surrogate.nn.assignment.search import AssignmentSearch
+from surrogate.nn.assignment.search import AssignmentSearch, require_feasible
 
-__all__ = ["Assignment", "AssignmentError", "AssignmentSearch"]
+__all__ = ["Assignment", "AssignmentError", "AssignmentSearch", "require_feasible"]

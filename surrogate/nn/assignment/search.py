@@ -79,13 +79,10 @@ class AssignmentSearch:
         energies: Mapping[Multiplier | str, float],
         told: Callable[[int, int], None] | None = None,
     ) -> None:
-        if not energies:
-            raise AssignmentError("there are no candidates; give multipliers and the energy of one product with each")
         self.predictor = predictor
         self.candidates = tuple(get(m) if isinstance(m, str) else m for m in energies)
-        for candidate, energy in zip(self.candidates, energies.values(), strict=True):
-            if not (math.isfinite(energy) and energy > 0):
-                raise AssignmentError(f"the energy of {candidate.name} must be a positive number, got {energy}")
+        self._energies = dict(zip((m.name for m in self.candidates), energies.values(), strict=True))
+        require_feasible(self._energies, 1.0)
         each = np.array([float(energy) for energy in energies.values()])
         products = np.array(list(predictor.n_products.values()))
         self.energy: FloatArray = np.outer(products / products.sum(), each / each.max())
@@ -99,7 +96,7 @@ class AssignmentSearch:
     @property
     def least_energy(self) -> float:
         """The least budget that can be met: the candidate of the least energy in every layer."""
-        return float(self.energy.min(axis=1).sum())
+        return min(self._energies.values()) / max(self._energies.values())
 
     def uniform(self, multiplier: Multiplier | str) -> Assignment:
         """Assign one of the candidates to every layer.
@@ -128,13 +125,7 @@ class AssignmentSearch:
         AssignmentError
             If no assignment meets it; the message says what the least energy is.
         """
-        if not budget >= self.least_energy - SLACK:  # NaN is refused, too
-            most, least = (self.candidates[int(i)].name for i in (self.energy[0].argmax(), self.energy[0].argmin()))
-            raise AssignmentError(
-                f"no assignment of these {len(self.candidates)} multipliers meets a budget of {100 * budget:.6g} % of "
-                f"the energy with {most} in every layer: the least is {100 * self.least_energy:.6g} %, with {least} in "
-                f"every layer; raise the budget, or add multipliers of less energy"
-            )
+        require_feasible(self._energies, budget)
         n_layers, n_candidates = self.energy.shape
         starts = [choose(self._losses(None), self.energy, budget)]
         starts += [np.full(n_layers, i) for i in range(n_candidates) if self.energy[:, i].sum() <= budget + SLACK]
@@ -172,3 +163,32 @@ class AssignmentSearch:
         }
         energy = float(self.energy[np.arange(len(chosen)), chosen].sum())
         return Assignment(configs, energy, self.predictor.prediction(self._total(chosen)).accuracy)
+
+
+def require_feasible(energies: Mapping[str, float], budget: float) -> None:
+    """Raise `AssignmentError` if no assignment of some multipliers meets a budget, whatever the network.
+
+    Parameters
+    ----------
+    energies : mapping of str to float
+        Energy of one product with each multiplier, by name.
+    budget : float
+        As a share of the energy with the multiplier of the most energy in every layer.
+
+    Examples
+    --------
+    >>> require_feasible({"exact8s": 0.425, "trunc8s_t2": 0.2}, 0.5)
+    """
+    if not energies:
+        raise AssignmentError("there are no candidates; give multipliers and the energy of one product with each")
+    for name, energy in energies.items():
+        if not (math.isfinite(energy) and energy > 0):
+            raise AssignmentError(f"the energy of {name} must be a positive number, got {energy}")
+    most, least = (pick(energies, key=energies.__getitem__) for pick in (max, min))
+    share = energies[least] / energies[most]
+    if not budget >= share - SLACK:  # NaN is refused, too
+        raise AssignmentError(
+            f"no assignment of these {len(energies)} multipliers meets a budget of {100 * budget:.6g} % of the energy "
+            f"with {most} in every layer: the least is {100 * share:.6g} %, with {least} in every layer; raise the "
+            f"budget, or add multipliers of less energy"
+        )
