@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from typing import Any
 
 MARKER = "<!-- the help of every command -->"
+SUMMARY = re.compile(r"\*\*Commands\*\*:\n\n(?:\* .*\n)+\n")
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -15,7 +17,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def commands() -> str:
-    """Return the help of all commands in Markdown, without its title: the page has one."""
+    """Return the help of all commands in Markdown, without title and summaries, which the page itself has."""
     typer = [sys.executable, "-m", "typer", "catalog.cli.app", "utils", "docs", "--name", "axsurrogate"]
     written = subprocess.run(typer, check=True, capture_output=True, text=True).stdout
-    return written.partition("\n")[2]
+    return SUMMARY.sub("", written.partition("\n")[2])

@@ -8,7 +8,17 @@ from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 
-PACKAGES = ("multipliers", "surrogate", "surrogate.nn", "catalog")
+PACKAGES = (
+    "multipliers",
+    "surrogate",
+    "surrogate.nn",
+    "surrogate.nn.assignment",
+    "surrogate.nn.networks",
+    "surrogate.nn.prediction",
+    "surrogate.nn.training",
+    "catalog",
+    "catalog.datasets",
+)
 
 _log = logging.getLogger("mkdocs.hooks.public_names")
 
