@@ -15,7 +15,7 @@ from catalog.cli.grid import Grid
 
 if TYPE_CHECKING:
     from catalog.datasets import ImageArrays
-    from catalog.retraining import Row
+    from catalog.studies.retraining import Row, Stages
     from multipliers.characterise import Characterisation
     from multipliers.multiplier import Multiplier
     from surrogate.model import Surrogate
@@ -53,7 +53,7 @@ def demo(
     """
     from catalog import resolve
     from catalog.datasets import digits, read_images
-    from catalog.retraining import compare_retraining
+    from catalog.studies.retraining import compare_retraining
     from multipliers.files import write_atomically
 
     start = time.perf_counter()
@@ -65,20 +65,20 @@ def demo(
         characterisation = _characterise(circuit)
         surrogates, seconds = _discover(circuit)
     files = _write_surrogates(surrogates, folder)
-    budget = _budget(images, steps, seed)
+    stages = _stages(images, steps, seed)
     with progress("training") as advance:
         rows = compare_retraining(
             circuit,
             {f"{name} surrogate": s for name, s in surrogates.items()},
             images,
-            budget,
+            stages,
             progress=lambda stage, done, total: advance(done, total, f"training: {stage}"),
         )
     pictures = _draw(circuit, characterisation, rows, folder)
     results = {
         "multiplier": circuit.name,
         "data": "digits" if data is None else str(data),
-        "budget": vars(budget),
+        "stages": stages.to_dict(),
         "surrogates": [
             {"method": name, "n_terms": s.n_terms, "seconds": seconds[name], "file": str(files[name])}
             | ({} if s.certificate is None else s.certificate.to_dict())
@@ -154,16 +154,14 @@ def _write_surrogates(surrogates: dict[str, Surrogate], folder: Path) -> dict[st
     return files
 
 
-def _budget(images: ImageArrays, steps: int | None, seed: int) -> Any:
-    from catalog.retraining import Budget
+def _stages(images: ImageArrays, steps: int | None, seed: int) -> Stages:
+    from catalog.studies.retraining import Stages
 
-    total = steps if steps is not None else 600 if len(images.x_train) < 10_000 else 1200
-    later = max(1, total // 3)
-    return Budget(float_steps=total, quantised_steps=later, retraining_steps=later, seed=seed)
+    return Stages.of_steps(steps if steps is not None else 600 if len(images.x_train) < 10_000 else 1200, seed)
 
 
 def _draw(multiplier: Multiplier, characterisation: Characterisation, rows: list[Row], folder: Path) -> list[Path]:
-    from catalog.retraining import plot_comparison
+    from catalog.studies.retraining import plot_comparison
     from multipliers.plot import overview, save_figure
 
     paths = [folder / "multiplier.png", folder / "networks.png"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-import torch
 from torch import nn
+
+from surrogate.nn.training.seeding import seeded
 
 
 class Seeded(nn.Module):
@@ -14,6 +15,5 @@ class Seeded(nn.Module):
     @classmethod
     def seeded(cls, seed: int, *args: Any, **options: Any) -> Self:
         """Build one whose initial weights depend on ``seed`` alone; torch's global generator is left as it was."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             return cls(*args, **options)
