@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from surrogate.model import Surrogate
 
 DEFAULT_MULTIPLIER = "bam8s_h3v7"
-MOST_TERMS = 64  # beyond this a table lookup simulates a multiplier faster than its exact surrogate
 
 
 def demo(
@@ -75,7 +74,7 @@ def demo(
             progress=lambda stage, done, total: advance(done, total, f"training: {stage}"),
         )
     pictures = _draw(circuit, characterisation, rows, folder)
-    results = {
+    results: dict[str, Any] = {
         "multiplier": circuit.name,
         "data": "digits" if data is None else str(data),
         "stages": stages.to_dict(),
@@ -124,6 +123,7 @@ def _characterise(multiplier: Multiplier) -> Characterisation:
 
 def _discover(multiplier: Multiplier) -> tuple[dict[str, Surrogate], dict[str, float]]:
     """Find surrogates by all methods; the low-rank one gets as many terms as the published recipe."""
+    from catalog.studies.retraining.simulations import MOST_TERMS
     from surrogate import FitError, discover
 
     found: dict[str, Surrogate] = {}

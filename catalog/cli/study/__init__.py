@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from catalog.cli.study import assignment
+from catalog.cli.study import assignment, granularity, retraining
 
 app = typer.Typer(
     name="study",
@@ -13,3 +13,5 @@ app = typer.Typer(
 )
 
 app.command()(assignment.assignment)
+app.command()(retraining.retraining)
+app.command()(granularity.granularity)

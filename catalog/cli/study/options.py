@@ -29,6 +29,10 @@ Multipliers = Annotated[
 ]
 Epochs = Annotated[int, typer.Option(metavar="N", min=1, help="Epochs of float training.")]
 Rate = Annotated[float, typer.Option("--learning-rate", metavar="X", min=0, help="Of float training, at its start.")]
+QuantisedEpochs = Annotated[int, typer.Option(metavar="N", min=0, help="Epochs of quantised training.")]
+LaterRate = Annotated[
+    float, typer.Option("--later-rate", metavar="X", min=0, help="Of training after that in float, at its start.")
+]
 BatchSize = Annotated[int, typer.Option(metavar="N", min=1, help="Images a step.")]
 Augment = Annotated[
     bool, typer.Option("--augment", help="Move and mirror the images of float training, as is usual for photographs.")

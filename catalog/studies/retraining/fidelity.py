@@ -14,7 +14,7 @@ import copy
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from catalog.studies.retraining.retrain import Stages, retrain
 from catalog.studies.retraining.simulations import Simulations, check_methods
@@ -131,9 +131,11 @@ def _retrained(simulations: Simulations, method: str, seed: int, starts: Starts)
 
 
 def _identity(multiplier: Multiplier) -> Row:
+    from surrogate.model import MultiplierReference
+
     return {
         "multiplier": multiplier.name,
-        "fingerprint": multiplier.fingerprint[:_DIGITS],
+        "fingerprint": MultiplierReference.of(multiplier).fingerprint[:_DIGITS],
         "operands": operands_of(multiplier),
     }
 
@@ -181,9 +183,7 @@ def _summary(rows: list[Row], times: list[Row]) -> list[Row]:
     found = []
     for operands, method in dict.fromkeys((row["operands"], row["method"]) for row in rows):
         of_method = [row for row in rows if (row["operands"], row["method"]) == (operands, method)]
-        ratios = [
-            time["ratio_to_float"] for time in times if (time["operands"], time["method"]) == (operands, method)
-        ]
+        ratios = [time["ratio_to_float"] for time in times if (time["operands"], time["method"]) == (operands, method)]
         found.append(
             {
                 "operands": operands,

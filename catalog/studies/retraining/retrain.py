@@ -50,6 +50,15 @@ class Stages:
         """Fields as plain JSON values."""
         return asdict(self)
 
+    def settings(self) -> dict[str, Any]:
+        """Return all but the seeds as plain values, ``"floating_epochs"`` and so on, for `catalog.studies.study`."""
+        return {
+            f"{stage}_{name}": value
+            for stage, recipe in self.to_dict().items()
+            for name, value in recipe.items()
+            if name != "seed"
+        }
+
 
 @dataclass(frozen=True)
 class Retrained:
@@ -93,7 +102,7 @@ def quantise(model: Any, config: ApproxConfig, images: Images) -> None:
     from surrogate.nn import approximate_, calibrate
 
     approximate_(model, config)
-    calibrate(model, list(images.x_train[:CALIBRATION_IMAGES].split(256)))
+    calibrate(model, [images.x_train[:CALIBRATION_IMAGES]])
 
 
 def run(model: Any, images: Images, recipe: Recipe, progress: Progress | None = None) -> float:
