@@ -69,20 +69,23 @@ class Retrained:
     before : float
         Accuracy before it, as simulated.
     simulated : float
-        Accuracy after it, as simulated.
+        Accuracy after it, as simulated; that of guessing where it diverged.
     on_circuit : float
-        Accuracy after it with every product as the circuit returns it.
-    step_time_s : float
-        Median time of a training step.
+        Accuracy after it with every product as the circuit returns it; that of guessing where it diverged.
+    step_time_s : float or None
+        Median time of a training step; None where it diverged.
     weights : str
         SHA-256 of the retrained parameters.
+    diverged : bool
+        Whether training ended early, in values that are not finite.
     """
 
     before: float
     simulated: float
     on_circuit: float
-    step_time_s: float
+    step_time_s: float | None
     weights: str
+    diverged: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Fields as plain JSON values."""
@@ -147,15 +150,19 @@ def retrain(
     progress : callable, optional
         ``progress(steps_done, steps)``.
     """
-    from surrogate.nn import approximate_, mode
+    from surrogate.nn import QuantisationError, approximate_, mode
     from surrogate.nn.training import accuracy, parameters_digest, seeded
 
     candidate = copy.deepcopy(model)
     approximate_(candidate, simulation.config)
     with seeded(recipe.seed), mode(candidate, simulation.mode):
         before = accuracy(candidate, images.x_test, images.y_test)
-        step_time = run(candidate, images, recipe, progress)
-        simulated = accuracy(candidate, images.x_test, images.y_test)
+        try:
+            step_time = run(candidate, images, recipe, progress)
+            simulated = accuracy(candidate, images.x_test, images.y_test)
+        except QuantisationError:  # layers refuse what is not finite
+            guessing = 1 / images.n_classes
+            return Retrained(before, guessing, guessing, None, parameters_digest(candidate), diverged=True)
     approximate_(candidate, circuit.config)
     on_circuit = accuracy(candidate, images.x_test, images.y_test)
     return Retrained(before, simulated, on_circuit, step_time, parameters_digest(candidate))
