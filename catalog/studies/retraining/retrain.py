@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -72,8 +73,8 @@ class Retrained:
         Accuracy after it, as simulated; that of guessing where it diverged.
     on_circuit : float
         Accuracy after it with every product as the circuit returns it; that of guessing where it diverged.
-    step_time_s : float or None
-        Median time of a training step; None where it diverged.
+    step_time_s : float
+        Median time of a training step; NaN where it diverged.
     weights : str
         SHA-256 of the retrained parameters.
     diverged : bool
@@ -83,7 +84,7 @@ class Retrained:
     before: float
     simulated: float
     on_circuit: float
-    step_time_s: float | None
+    step_time_s: float
     weights: str
     diverged: bool = False
 
@@ -162,7 +163,7 @@ def retrain(
             simulated = accuracy(candidate, images.x_test, images.y_test)
         except QuantisationError:  # layers refuse what is not finite
             guessing = 1 / images.n_classes
-            return Retrained(before, guessing, guessing, None, parameters_digest(candidate), diverged=True)
+            return Retrained(before, guessing, guessing, math.nan, parameters_digest(candidate), diverged=True)
     approximate_(candidate, circuit.config)
     on_circuit = accuracy(candidate, images.x_test, images.y_test)
     return Retrained(before, simulated, on_circuit, step_time, parameters_digest(candidate))
