@@ -34,6 +34,8 @@ from surrogate.nn.output_errors import ErrorVariance, OutputErrors, error_varian
 from surrogate.nn.per_layer import LayerFit, PerLayer, discover_per_layer
 from surrogate.nn.quantisation.config import QuantiserConfig
 from surrogate.nn.quantisation.quantiser import Quantiser
+from surrogate.nn.simulation.perturbed_weights import perturb_weights_, restore_weights_
+from surrogate.nn.simulation.relative_error import RelativeError
 
 __all__ = [
     "ApproxConfig",
@@ -58,6 +60,7 @@ __all__ = [
     "QuantisationError",
     "Quantiser",
     "QuantiserConfig",
+    "RelativeError",
     "approximate_",
     "approximate_layers",
     "approximate_matmul",
@@ -72,7 +75,9 @@ __all__ = [
     "measure_costs",
     "mode",
     "output_errors",
+    "perturb_weights_",
     "reestimate_batch_norm_",
     "restore_",
+    "restore_weights_",
     "revert_correction_",
 ]

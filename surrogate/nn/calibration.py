@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,14 +11,15 @@ from torch import Tensor, nn
 
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.layers.fast_path import settle_fast_paths_
-from surrogate.nn.layers.operation import MODES, approximate_operations, name_operations
+from surrogate.nn.layers.operation import MODES, ApproxOperation, approximate_operations, name_operations
 from surrogate.nn.progress import Progress, reporting
 from surrogate.nn.selection import listed
+from surrogate.nn.simulation.perturbed_weights import PerturbedWeight, perturbed_layers
 
 
 @contextmanager
 def mode(model: nn.Module, name: str) -> Iterator[None]:
-    """Run a model's approximate layers in another mode within the block.
+    """Run a model's approximate layers, and those of perturbed weights, in another mode within the block.
 
     Parameters
     ----------
@@ -26,7 +27,8 @@ def mode(model: nn.Module, name: str) -> Iterator[None]:
         The model.
     name : {"approximate", "float", "calibrate", ...}
         See `ApproxLayer`, and `surrogate.nn.simulation.modes` for the others: ``"quantised"``, ``"exact"``,
-        ``"surrogate"``, ``"table"``, ``"linear"``, ``"noise"``, ``"relative"``.
+        ``"surrogate"``, ``"table"``, ``"linear"``, ``"noise"``, ``"relative"``. Perturbed weights have the modes
+        ``"relative"`` and ``"float"``.
 
     Raises
     ------
@@ -35,15 +37,38 @@ def mode(model: nn.Module, name: str) -> Iterator[None]:
     """
     if name not in MODES:
         raise ConversionError(f"mode must be one of {MODES}, got {name!r}")
-    layers = [layer for _, layer in approximate_operations(model)]
-    before = [layer.mode for layer in layers]
+    layers = dict(approximate_operations(model) if name == "calibrate" else layers_with_modes(model))
+    before = {layer: found.mode for layer, found in layers.items()}
+    set_modes_(layers, dict.fromkeys(layers, name))
     try:
-        for layer in layers:
-            layer.mode = name
         yield
     finally:
-        for layer, previous in zip(layers, before, strict=True):
-            layer.mode = previous
+        set_modes_(layers, before)
+
+
+def layers_with_modes(model: nn.Module) -> Iterator[tuple[str, ApproxOperation | PerturbedWeight]]:
+    """Yield approximate layers, and what perturbs the weights of others, with the names of the layers."""
+    yield from approximate_operations(model)
+    yield from ((name, errors) for name, _, errors in perturbed_layers(model))
+
+
+def set_modes_(layers: Mapping[str, ApproxOperation | PerturbedWeight], modes: Mapping[str, str]) -> None:
+    """Set the mode of some layers by their names; on failure of none.
+
+    Raises
+    ------
+    ConversionError
+        If a layer has no such mode, or its configuration lacks what it needs.
+    """
+    before = {name: layers[name].mode for name in modes}
+    for name, mode in modes.items():
+        try:
+            layers[name].mode = mode
+        except ConversionError as error:
+            for other, previous in before.items():
+                layers[other].mode = previous
+            error.add_note(f"in layer {name!r}")
+            raise
 
 
 @torch.no_grad()

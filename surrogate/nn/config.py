@@ -17,6 +17,7 @@ from surrogate.nn.engines.surrogate import ARITHMETIC_CHOICES, SurrogateEngine
 from surrogate.nn.engines.table import TableEngine
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.quantisation.config import QuantiserConfig
+from surrogate.nn.simulation.relative_error import RelativeError
 
 BACKENDS = ("auto", "surrogate", "lowrank", "table", "error_table")
 GRADIENTS = ("straight_through", "regression", "factored", "difference")
@@ -64,6 +65,8 @@ class ApproxConfig:
     gradient_smoothing : int, optional
         Half-window of the smoothing of ``"factored"`` and ``"difference"``, in values of the operand; by default a
         sixteenth of its values (16 of 8 bits).
+    relative_error : RelativeError, optional
+        What mode ``"relative"`` multiplies weights by; by default the multiplier's own mean and standard deviation.
 
     Raises
     ------
@@ -82,6 +85,7 @@ class ApproxConfig:
     arithmetic: str = "auto"
     gradient: str = "straight_through"
     gradient_smoothing: int | None = None
+    relative_error: RelativeError | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.multiplier, str):
@@ -130,6 +134,8 @@ class ApproxConfig:
                     f"the surrogate stands for {reference.name!r} (fingerprint {reference.fingerprint[:12]}...), "
                     f"not for {multiplier.name!r}"
                 )
+        if self.relative_error is not None and not isinstance(self.relative_error, RelativeError):
+            raise ConversionError(f"relative_error must be a RelativeError, got {self.relative_error!r:.80}")
         if self.activation.granularity != "tensor":
             raise ConversionError("activations are quantised per tensor; granularity='channel' is for weights")
 

@@ -100,19 +100,27 @@ def _configuration(config: Configs, names: tuple[str, ...]) -> tuple[str, Approx
     for pattern, wanted in config.items():
         if wanted is not None and not isinstance(wanted, ApproxConfig):
             raise ConversionError(f"the pattern {pattern!r} must map to an ApproxConfig or None, got {wanted!r:.80}")
+    pattern = deciding_pattern(config, names)
+    return pattern, config.get(pattern)
+
+
+def deciding_pattern(patterns: Iterable[str], names: tuple[str, ...]) -> str:
+    """Find which of some patterns decides for a layer of any of these names; "_default" if no other does.
+
+    Exact names come first, then patterns in their order: of the shell, or after ``re:`` regular expressions.
+    """
+    patterns = [pattern for pattern in patterns if pattern != "_default"]
     for name in names:
-        if name in config:
-            return name, config[name]
-    for pattern, wanted in config.items():
-        if pattern == "_default":
-            continue
+        if name in patterns:
+            return name
+    for pattern in patterns:
         if pattern.startswith("re:"):
             matches = any(re.fullmatch(pattern[3:], name) for name in names)
         else:
             matches = any(fnmatch.fnmatchcase(name, pattern) for name in names)
         if matches:
-            return pattern, wanted
-    return "_default", config.get("_default")
+            return pattern
+    return "_default"
 
 
 def _check_supported(model: nn.Module, layer: nn.Module, name: str) -> None:

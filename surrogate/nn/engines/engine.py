@@ -9,7 +9,7 @@ transforms that round).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -59,6 +59,10 @@ class Engine(FixedPrecision, ABC):
             Shape ``(batch, out_height, out_width, out_channels)``; whole numbers (int32, float32 or float64) if
             `exact`.
         """
+
+    def perturbed(self, w: Tensor, arrange: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return the float weights of a straight-through backward pass; ``arrange`` lays them out as for `prepare`."""
+        return w
 
     def native(self) -> NativeTable | None:
         """Return what compiled code sums by, for a whole layer at once; None where there is no such code."""

@@ -95,7 +95,7 @@ class ApproxOperation(nn.Module, ABC):
         if name not in MODES:
             raise ConversionError(f"mode must be one of {MODES}, got {name!r}")
         if name in SIMULATIONS and name not in self._simulators:
-            self._simulators[name] = simulation_engine(self.config, name)
+            self._simulators[name] = simulation_engine(self.config, name, self.path)
         self._mode = name
 
     @property

@@ -93,7 +93,7 @@ class StepwiseLayer(QuantisedLayer):
         kernel = self.kernel(self.weight.to(x.dtype))
         w_hat, _ = weight(kernel)
         if self.derivative is None:
-            return self.differentiable(x_hat, w_hat, y)
+            return self.differentiable(x_hat, self.running.perturbed(w_hat, self.arrange_weights), y)
         skips = self.skips_zeros and self.adds_zeros
         return product_with_gradient(
             self.arrange(x_hat, x_hat.new_zeros(1)),

@@ -32,11 +32,12 @@ from surrogate.nn.errors import ConversionError
 from surrogate.nn.simulation.noise import NoiseEngine
 from surrogate.nn.simulation.products import accurate_product, linear_regression
 from surrogate.nn.simulation.relative import RelativeErrorEngine
+from surrogate.nn.simulation.relative_error import RelativeError
 
 SIMULATIONS = ("quantised", "exact", "surrogate", "table", "linear", "noise", "relative")
 
 
-def simulation_engine(config: ApproxConfig, simulation: str) -> Engine:
+def simulation_engine(config: ApproxConfig, simulation: str, layer: str = "") -> Engine:
     """Build the engine of a simulation.
 
     Parameters
@@ -45,6 +46,8 @@ def simulation_engine(config: ApproxConfig, simulation: str) -> Engine:
         Multiplier, operands and, where given, surrogate.
     simulation : str
         One of `SIMULATIONS`.
+    layer : str
+        Name of the layer: with the seed of `RelativeError` it decides the errors of ``"relative"``.
 
     Raises
     ------
@@ -68,15 +71,16 @@ def simulation_engine(config: ApproxConfig, simulation: str) -> Engine:
         if config.surrogate is not None and config.surrogate.is_exact:
             return replace(config, backend="surrogate").engine()
         return replace(config, backend="auto", surrogate=None, multiplier=_multiplier(config, simulation)).engine()
+    formats = config.activation_format, config.weight_format
+    if simulation == "relative" and config.relative_error is not None:
+        return RelativeErrorEngine(*formats, config.relative_error, layer)
     multiplier = _multiplier(config, simulation)
     if simulation == "linear":
         return SurrogateEngine(linear_regression(multiplier), config.activation_operand)
     metrics = _metrics(multiplier)
     if simulation == "noise":
         return NoiseEngine(_accurate_engine(config), config.activation_format.size, metrics.mean_error, metrics.sd)
-    return RelativeErrorEngine(
-        config.activation_format, config.weight_format, metrics.relative_bias, metrics.relative_sd
-    )
+    return RelativeErrorEngine(*formats, RelativeError(metrics.relative_bias, metrics.relative_sd), layer)
 
 
 def _accurate_engine(config: ApproxConfig) -> Engine:
