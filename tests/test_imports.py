@@ -24,7 +24,7 @@ def allowed(library, path, at_module_level):
     match library:
         case "torch":
             return parts[:2] == ("surrogate", "nn")
-        case "triton" | "torchao":
+        case "triton" | "torchao" | "lightning" | "pytorch_lightning":
             return parts[:2] == ("surrogate", "nn") and not at_module_level
         case "flint":
             return parts[:2] == ("surrogate", "fit")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from catalog.cli.study import assignment, granularity, retraining
+from catalog.cli.study import assignment, granularity, hybrid, retraining
 
 app = typer.Typer(
     name="study",
@@ -13,5 +13,6 @@ app = typer.Typer(
 )
 
 app.command()(assignment.assignment)
+app.command()(hybrid.hybrid)
 app.command()(retraining.retraining)
 app.command()(granularity.granularity)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 class Engine(FixedPrecision, ABC):
     """Sums of products of one multiplier; operands are indices, ``x`` the activation and ``w`` the weight."""
+
+    by_place: ClassVar[bool] = False
+    """Whether products depend on the place of a weight, so that kernels must come whole."""
 
     @abstractmethod
     def prepare(self, w: Tensor, groups: int) -> Any:

@@ -49,7 +49,7 @@ class ApproxTransposedConvolution(ApproxConvolution):
 
     def prepare(self, engine: Engine, codes: Tensor) -> Any:
         """Transform quantised weights, the taps of phases apart; see `ApproxLayer.prepare`."""
-        if not self.skips_zeros:
+        if not self.skips_zeros or engine.by_place:
             return super().prepare(engine, codes)
         minimum = self.config.weight_format.minimum
         by_group = codes.reshape(self.groups, -1, *codes.shape[1:])  # (groups, out / groups, in / groups, *kernel)
@@ -62,7 +62,7 @@ class ApproxTransposedConvolution(ApproxConvolution):
 
     def sums(self, engine: Engine, codes: Tensor, prepared: Any) -> Tensor:
         """Sum products phase by phase; see `ApproxLayer.sums`."""
-        if not self.skips_zeros:
+        if not self.skips_zeros or engine.by_place:
             return super().sums(engine, codes, prepared)
         shifted, skipped = self.indices(codes)
         size, out_size = codes.shape[2:], self.layout().output_size(codes.shape[2:])

@@ -42,6 +42,7 @@ class RelativeErrorEngine(Engine):
     """
 
     integer = False
+    by_place = True
     values: Tensor
 
     def __init__(self, activation: OperandFormat, weight: OperandFormat, error: RelativeError, layer: str = "") -> None:

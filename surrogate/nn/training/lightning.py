@@ -50,7 +50,7 @@ def mode_callback(schedule: ModeSchedule | PlateauSwitch, monitor: str | None = 
 
 def _lightning() -> str:
     """Find which of the two names is in use, or installed."""
-    imported = [name for name in PACKAGES if name in sys.modules]
+    imported = [name for name in PACKAGES if sys.modules.get(name) is not None]
     for name in imported or PACKAGES:
         try:
             import_module(name)

@@ -1,0 +1,145 @@
+"""``axsurrogate study hybrid``: approximate training that becomes exact in time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from catalog.cli.arguments import Json
+from catalog.cli.console import number, percent, plain, print_json, print_line, progress
+from catalog.cli.grid import Grid
+from catalog.cli.study.options import (
+    Augment,
+    BatchSize,
+    Data,
+    Epochs,
+    Multipliers,
+    Network,
+    Output,
+    Rate,
+    Seeds,
+    TestImages,
+    TrainImages,
+    load_data,
+)
+
+if TYPE_CHECKING:
+    from catalog.studies.hybrid_results import Prediction
+    from catalog.studies.study import Row
+
+
+def hybrid(
+    data: Data = "digits",
+    network: Network = "vgg11-w4",
+    multiplier: Multipliers = None,
+    epochs: Epochs = 8,
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Steps of an epoch; by default one pass over the images.")
+    ] = None,
+    learning_rate: Rate = 0.1,
+    batch_size: BatchSize = 64,
+    augment: Augment = False,
+    seeds: Seeds = 1,
+    tolerance: Annotated[
+        float,
+        typer.Option(metavar="X", min=0, max=1, help="Accuracy that a switch may cost: 0.001 is 0.1 points."),
+    ] = 0.001,
+    validation: Annotated[
+        float,
+        typer.Option(metavar="X", min=0, max=1, help="Share of the training images held out for the plateau rule."),
+    ] = 0.1,
+    window: Annotated[int, typer.Option(metavar="N", min=1, help="Epochs that the plateau rule averages.")] = 2,
+    train_images: TrainImages = None,
+    test_images: TestImages = None,
+    output: Output = Path("study-hybrid"),
+    json: Json = False,
+) -> None:
+    """Train with errors, then without: the latest epoch to switch at, and what predicts it.
+
+    Hammad's eight levels of Gaussian error, multipliers, and Gaussian stand-ins of these. For each: the accuracy of
+    approximate training, the latest epoch at which it can become exact and keep the baseline's accuracy, found by
+    bisection, and the epoch at which a rule switches that watches held-out images.
+    """
+    from catalog import resolve
+    from catalog.studies.hybrid import HAMMAD_LEVELS, MULTIPLIERS, error_sources, run_hybrid
+    from catalog.studies.hybrid_results import means, plot_hybrid, prediction
+    from catalog.studies.study import Study
+    from multipliers.plot import save_figure
+    from surrogate.nn.training import Recipe
+
+    loaded = load_data(data, train_images, test_images)
+    recipe = Recipe(epochs, learning_rate, batch_size, weight_decay=5e-4, augment=augment, steps_per_epoch=steps)
+    sources = error_sources(HAMMAD_LEVELS, [resolve(label) for label in multiplier or MULTIPLIERS])
+    settings = {"network": network, **recipe.to_dict(), "validation": validation}
+    study = Study.open(output, "hybrid", loaded.settings | settings)
+    with progress("hybrid training") as advance:
+        rows = run_hybrid(
+            study,
+            loaded.images,
+            network,
+            recipe,
+            sources,
+            seeds=seeds,
+            validation=validation,
+            tolerance=tolerance,
+            window=window,
+            told=lambda stage, done, total: advance(done, total, stage),
+        )
+    files = study.write_tables(rows)
+    averages, found = means(rows), prediction(rows)
+    files.append(study.folder / "hybrid.png")
+    save_figure(plot_hybrid(rows, f"{network} on {loaded.settings['data']}, {epochs} epochs"), files[-1])
+    if json:
+        print_json({"rows": rows, "means": averages, "prediction": None if found is None else found.to_dict()})
+        return
+    _print(averages, found)
+    print_line("")
+    for path in files:
+        print_line(f"wrote {path}")
+
+
+def _print(rows: list[Row], found: Prediction | None) -> None:
+    columns = [
+        ("", "kind"),
+        ("", "error"),
+        ("mean rel.", "error"),
+        ("baseline", "%"),
+        ("approximate", "%"),
+        ("latest switch:", "epochs"),
+        ("", "%"),
+        ("plateau rule:", "epochs"),
+        ("", "%"),
+    ]
+    grid = Grid("Test accuracy without errors, and epochs approximate + exact", columns, frozenset({0, 1}))
+    for row in rows:
+        grid.rows.append(
+            [
+                row["kind"],
+                plain(row["error"]),
+                percent(row["mre"]),
+                *(_accuracy(row[key]) for key in ("baseline", "accuracy")),
+                _epochs(row, "switch") + ("" if row["monotone"] else " *"),
+                _accuracy(row["switch_accuracy"]),
+                _epochs(row, "plateau"),
+                _accuracy(row["plateau_accuracy"]),
+            ]
+        )
+    grid.print()
+    if not all(row["monotone"] for row in rows):
+        print_line("* a later switch kept the accuracy where an earlier one did not: the epoch is uncertain")
+    if found is not None:
+        print_line(
+            f"Stand-ins against multipliers, {found.n} pairs: correlation {number(found.correlation)}, of ranks "
+            f"{number(found.rank_correlation)}; mean absolute difference "
+            f"{100 * found.mean_absolute_difference:.2f} points, where multipliers lose {100 * found.mean_loss:.2f}"
+        )
+
+
+def _accuracy(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.2f}"
+
+
+def _epochs(row: Row, key: str) -> str:
+    return "-" if row[key] is None else f"{row[key]:.3g} + {row['epochs'] - row[key]:.3g}"
