@@ -64,7 +64,7 @@ def prediction(rows: Iterable[Row]) -> Prediction | None:
     ... ]
     >>> found = prediction(rows)
     >>> found.n, round(found.correlation, 3), round(found.mean_absolute_difference, 3)
-    (3, 0.999, 0.02)
+    (3, 1.0, 0.02)
     """
     found = pairs(rows)
     if not found:
