@@ -81,3 +81,12 @@ def test_constraints_pin_every_direct_dependency():
     )
     assert names <= set(pins)
     assert np.lib.NumpyVersion(pins["numpy"]) >= "2.0.0"
+
+
+def test_counts_of_the_catalog_are_todays():
+    from catalog.catalog import families
+
+    members = [entry for family in families() for entry in family.members]
+    assert f"{len(families())} families from the literature" in README
+    assert f"the {len(members)} designs of the catalog" in README
+    assert f"{sum(len(entry.figures) for entry in members)} published figures" in README
