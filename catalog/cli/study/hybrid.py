@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
 def hybrid(
     data: Data = "digits",
-    network: Network = "vgg11-w4",
+    network: Network = "resnet8-w4",
     multiplier: Multipliers = None,
-    epochs: Epochs = 8,
+    epochs: Epochs = 6,
     steps: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Steps of an epoch; by default one pass over the images.")
     ] = None,
     learning_rate: Rate = 0.1,
-    batch_size: BatchSize = 64,
+    batch_size: BatchSize = 32,
     augment: Augment = False,
     seeds: Seeds = 1,
     tolerance: Annotated[
