@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import Bounds, LinearConstraint, milp
 from torch import nn
 
 from multipliers import TableMultiplier, get
@@ -45,6 +46,30 @@ def test_knapsack_is_the_best_of_all_choices(seed):
     feasible = [c for c in itertools.product(range(3), repeat=4) if weights[groups, c].sum() <= budget]
     best = min(feasible, key=lambda c: losses[groups, c].sum())
     assert choose(losses, weights, budget).tolist() == list(best)
+
+
+def program(losses, weights, budget):
+    """Solve the knapsack as an integer program; return its loss."""
+    one_each = np.kron(np.eye(len(losses)), np.ones(losses.shape[1]))
+    constraints = LinearConstraint(one_each, 1, 1), LinearConstraint(weights.reshape(1, -1), -np.inf, budget)
+    whole, options = np.ones(losses.size), {"mip_rel_gap": 0.0}
+    return milp(losses.ravel(), integrality=whole, bounds=Bounds(0, 1), constraints=constraints, options=options).fun
+
+
+@pytest.mark.parametrize("most", [1 << 14, 64])
+def test_knapsack_of_many_groups_is_that_of_an_integer_program(most, monkeypatch):
+    """And close to it where only some of the partial choices are kept."""
+    monkeypatch.setattr("surrogate.nn.assignment.knapsack.MAX_FRONT", most)
+    rng = np.random.default_rng(0)
+    for budget in (0.3, 0.5, 0.8):
+        losses, weights = rng.random((9, 6)) ** 3, np.outer(rng.dirichlet(np.ones(9)), rng.random(6))
+        weights /= weights.max(axis=1).sum()
+        budget = weights.min(axis=1).sum() + budget * (1 - weights.min(axis=1).sum())
+        chosen = choose(losses, weights, budget)
+        groups = np.arange(9)
+        assert weights[groups, chosen].sum() <= budget + 1e-9
+        expected = program(losses, weights, budget)
+        assert losses[groups, chosen].sum() == pytest.approx(expected, rel=1e-6 if most > 64 else 0.2)
 
 
 def test_knapsack_takes_the_lighter_of_equal_choices_and_refuses_what_no_choice_meets():

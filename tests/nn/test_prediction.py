@@ -120,6 +120,7 @@ def test_a_constant_error_in_the_last_layer_is_predicted_exactly():
         right = [(model(x).argmax(dim=1) == y).float() for x, y in batches]
         assert expected == pytest.approx(float(torch.cat(right).mean()), abs=1e-6)
     assert prediction.loss > 0.02
+    assert AccuracyPredictor.measure(model, batches, corrected=True).predict(off).loss == 0
 
 
 def test_in_place_activations_frozen_weights_groups_and_tokens_are_measured():

@@ -72,6 +72,9 @@ def assignment(
     calibration: Annotated[
         int, typer.Option(metavar="N", min=1, help="Training images that ranges and predictions rest on.")
     ] = 1024,
+    corrected: Annotated[
+        bool, typer.Option("--corrected", help="Correct biases for the mean errors of the multipliers.")
+    ] = False,
     retraining: Annotated[
         int, typer.Option("--retraining-steps", metavar="N", min=0, help="Also retrain with each multiplier so long.")
     ] = 0,
@@ -99,8 +102,8 @@ def assignment(
         require_feasible(energies, share)
     loaded = load_data(data, train_images, test_images)
     recipe = Recipe(epochs, learning_rate, batch_size, augment=augment, steps_per_epoch=steps)
-    settings = {"network": network, **recipe.to_dict(), "calibration": calibration, "energies": energies}
-    study = Study.open(output, "assignment", loaded.settings | settings)
+    settings = {"network": network, **recipe.to_dict(), "calibration": calibration, "corrected": corrected}
+    study = Study.open(output, "assignment", {**loaded.settings, **settings, "energies": energies})
     with progress("assignment") as advance:
         layers = LayerStudy(
             study,
@@ -109,6 +112,7 @@ def assignment(
             recipe,
             candidates,
             calibration,
+            corrected,
             told=lambda stage, done, total: advance(done, total, stage),
         )
         assigned = layers.assign(shares)
@@ -124,7 +128,8 @@ def assignment(
     title = f"{network} on {loaded.settings['data']}"
     files = [*study.write_tables(ranked + assigned), *(study.write_tables(found, "correlations") if found else ())]
     files.append(study.folder / "ranking.png")
-    save_figure(plot_ranking(inexact, baselines["quantised"], f"{title}, without retraining"), files[-1])
+    how = "biases corrected" if corrected else "without retraining"
+    save_figure(plot_ranking(inexact, baselines["quantised"], f"{title}, {how}"), files[-1])
     if assigned:
         files.append(study.folder / "front.png")
         save_figure(plot_front(assigned, uniform, baselines["quantised"], f"{title}: accuracy and energy"), files[-1])

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from catalog.studies.assignment.candidates import Candidate
     from catalog.studies.study import Row, Study, Told
     from multipliers.multiplier import Multiplier
-    from surrogate.nn.assignment import AssignmentSearch
+    from surrogate.nn import ApproxConfig
+    from surrogate.nn.assignment import Assignment, AssignmentSearch
     from surrogate.nn.prediction import AccuracyPredictor
     from surrogate.nn.training import Images, Recipe
 
@@ -39,7 +40,9 @@ class LayerStudy:
     candidates : iterable of Candidate
         Of one pair of operand formats.
     calibration : int
-        Training images that ranges and predictions rest on.
+        Training images that ranges and predictions rest on, and corrections.
+    corrected : bool
+        Predict and measure networks whose biases are corrected for the mean errors (`surrogate.nn.correct_`).
     told : callable, optional
         ``told(stage, done, total)``.
 
@@ -57,11 +60,12 @@ class LayerStudy:
         recipe: Recipe,
         candidates: Iterable[Candidate],
         calibration: int = 1024,
+        corrected: bool = False,
         told: Told | None = None,
     ) -> None:
         self.study, self.images, self.network, self.recipe = study, images, network, recipe
         self.candidates = _checked(candidates)
-        self.calibration, self._told = calibration, told
+        self.calibration, self.corrected, self._told = calibration, corrected, told
 
     @property
     def energies(self) -> dict[Multiplier | str, float]:
@@ -88,7 +92,10 @@ class LayerStudy:
 
         n_batches = len(self._batches)
         return AccuracyPredictor.measure(
-            self.model, self._batches, progress=lambda done: self._tell("sensitivities", done, n_batches)
+            self.model,
+            self._batches,
+            corrected=self.corrected,
+            progress=lambda done: self._tell("sensitivities", done, n_batches),
         )
 
     @cached_property
@@ -169,37 +176,41 @@ class LayerStudy:
         operands = OperandDistributions.merged(self.predictor.distributions.values())
         return {
             "predicted": self.predictor.predict(multiplier).accuracy,
-            "measured": self._accuracy(self._approximate(multiplier)),
+            "measured": self._accuracy(self._with(multiplier)),
             **naive_predictors(multiplier, operands),
         }
 
     def _retrained(self, candidate: Candidate, steps: int, learning_rate: float) -> Row:
         from surrogate.nn.training import train
 
-        model = self._approximate(candidate.multiplier)
+        model = self._with(candidate.multiplier)
         train(model, self.images, steps=steps, learning_rate=learning_rate, batch_size=_BATCH, seed=self.recipe.seed)
         return {"measured": self._accuracy(model)}
 
     def _assigned(self, budget: float) -> Row:
-        from surrogate.nn import approximate_
-
         found = self.search.assign(budget)
         found.save(self.study.folder / f"assignment_{100 * budget:g}.json")
-        model = copy.deepcopy(self.model)
-        approximate_(model, found)
         return {
             "energy": found.energy,
             "predicted": found.predicted_accuracy,
-            "measured": self._accuracy(model),
+            "measured": self._accuracy(self._approximate(found)),
             "layers": " ".join(f"{layer}={name}" for layer, name in found.multipliers.items()),
         }
 
-    def _approximate(self, multiplier: Multiplier) -> Any:
-        from surrogate.nn import ApproxConfig, approximate_
+    def _with(self, multiplier: Multiplier) -> Any:
+        """Return the network with a multiplier in every layer."""
+        from surrogate.nn import ApproxConfig
+
+        backend = "table" if multiplier.n_pairs <= MAX_TABLE_ENTRIES else "auto"
+        return self._approximate(ApproxConfig(multiplier=multiplier, backend=backend))
+
+    def _approximate(self, config: ApproxConfig | Assignment) -> Any:
+        from surrogate.nn import approximate_, correct_
 
         model = copy.deepcopy(self.model)
-        backend = "table" if multiplier.n_pairs <= MAX_TABLE_ENTRIES else "auto"
-        approximate_(model, ApproxConfig(multiplier=multiplier, backend=backend))
+        approximate_(model, config)
+        if self.corrected:
+            correct_(model, [x for x, _ in self._batches], "bias")
         return model
 
     def _accuracy(self, model: Any) -> float:

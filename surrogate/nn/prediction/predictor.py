@@ -114,6 +114,8 @@ class AccuracyPredictor:
         The operand values that the products of each layer meet.
     configs : dict of str to ApproxConfig
         Of the same layers; their multipliers do not matter, but for the operand formats.
+    corrected : bool
+        Whether `surrogate.nn.correct_` will take the mean errors off the biases: then nothing is shifted.
 
     Examples
     --------
@@ -137,9 +139,11 @@ class AccuracyPredictor:
         sensitivities: Sensitivities,
         distributions: Mapping[str, OperandDistributions],
         configs: Mapping[str, ApproxConfig],
+        corrected: bool = False,
     ) -> None:
         self.operands, self.sensitivities = dict(operands), sensitivities
         self.distributions, self.configs = dict(distributions), dict(configs)
+        self.corrected = corrected
         self.nothing = MarginChange(*(np.zeros(sensitivities.margins.shape) for _ in range(2)))
 
     @classmethod
@@ -150,6 +154,7 @@ class AccuracyPredictor:
         config: Configs | None = None,
         *,
         rivals: int = 9,
+        corrected: bool = False,
         progress: Progress = None,
     ) -> AccuracyPredictor:
         """Measure what predictions rest on: one pass for the operands, and one with gradients.
@@ -164,6 +169,8 @@ class AccuracyPredictor:
             Quantise a copy of the model so, and calibrate it on the batches.
         rivals : int
             Against how many other classes margins are taken.
+        corrected : bool
+            Predict for networks that ``correct_(model, batches, "bias")`` corrects after conversion.
         progress : bool or callable, optional
             As of `surrogate.nn.calibrate`, for the sensitivities, which take most of the time.
 
@@ -189,7 +196,8 @@ class AccuracyPredictor:
             name: LayerOperands.of(layer, counted[name], n_images, sensitivities.layers[name].n_outputs)
             for name, layer in layers.items()
         }
-        return cls(operands, sensitivities, counted, {name: layer.config for name, layer in layers.items()})
+        configs = {name: layer.config for name, layer in layers.items()}
+        return cls(operands, sensitivities, counted, configs, corrected)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -220,7 +228,10 @@ class AccuracyPredictor:
             )
         error = output_error(operands, multiplier)
         by = self.sensitivities.layers[layer]
-        return MarginChange(by.shift @ error.shift + by.gain @ error.gain, by.variance @ error.variance)
+        mean = by.gain @ error.gain
+        if not self.corrected:
+            mean = mean + by.shift @ error.shift
+        return MarginChange(mean, by.variance @ error.variance)
 
     def predict(self, choice: Choice) -> Prediction:
         """Predict the accuracy with a multiplier in all layers, or with one for each.

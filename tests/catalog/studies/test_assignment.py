@@ -24,7 +24,7 @@ from catalog.studies.assignment import (
     with_energies,
 )
 from catalog.studies.study import Study
-from multipliers import OperandFormat, ParameterError, get
+from multipliers import OperandFormat, ParameterError, TableMultiplier, get
 from surrogate.nn.assignment import Assignment
 from surrogate.nn.training import Images, Recipe
 
@@ -151,6 +151,20 @@ def test_study_ranks_assigns_and_resumes(layers, images, monkeypatch):
     assert resumed.rank() == ranked
     assert resumed.assign(budgets) == assigned
     assert resumed.retrained(4, 0.01, ["trunc8s_t2"]) == retrained
+
+
+def test_a_corrected_network_bears_a_constant_error(images, tmp_path, one_thread):
+    off = TableMultiplier(get("exact8s").table() - 200, "8s", name="off")
+    accuracies = {}
+    for corrected in (False, True):
+        study = Study.open(tmp_path / str(corrected), "assignment", {})
+        chosen = [Candidate(off), Candidate(get("exact8s"))]
+        layers = LayerStudy(study, images, "lenet5", Recipe(6, 0.1, batch_size=32), chosen, 64, corrected)
+        rows = {row["multiplier"]: row for row in layers.rank()}
+        accuracies[corrected] = rows["off"]["measured"], rows["off"]["predicted"]
+        assert rows["exact8s"]["measured"] == layers.baselines()["quantised"]
+    assert accuracies[True][0] == rows["exact8s"]["measured"] > accuracies[False][0]
+    assert accuracies[True][1] == rows["exact8s"]["predicted"] > accuracies[False][1]
 
 
 def test_candidates_of_two_formats_or_one_name_are_refused(images, tmp_path):
