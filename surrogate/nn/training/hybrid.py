@@ -45,7 +45,7 @@ class HybridTraining:
         folder: str | Path,
         *,
         first: str = "approximate",
-        then: str = "exact",
+        then: str = "quantised",
         layers: str = "*",
         told: Told | None = None,
     ) -> None:

@@ -92,7 +92,7 @@ class PlateauSwitch:
 
     rule: PlateauRule
     first: str = "approximate"
-    then: str = "exact"
+    then: str = "quantised"
     layers: str = "*"
     accuracies: list[float] = field(default_factory=list)
 

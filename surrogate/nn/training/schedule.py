@@ -31,7 +31,7 @@ class ModeSchedule:
     ----------
     modes : mapping of str to mapping of int to str
         By name pattern (as `surrogate.nn.approximate_` takes them), the mode from an epoch on: ``{"*": {0:
-        "approximate", 30: "exact"}}`` trains epochs 0 to 29 approximately. Layers that no pattern matches keep the
+        "approximate", 30: "quantised"}}`` trains epochs 0 to 29 approximately. Layers that no pattern matches keep the
         mode that they have.
 
     Raises
@@ -41,13 +41,14 @@ class ModeSchedule:
 
     See Also
     --------
-    surrogate.nn.training.lightning.ModeScheduleCallback : The same in Lightning.
+    surrogate.nn.training.mode_callback : The same in Lightning.
 
     Notes
     -----
     Layers are approximate ones, whose modes are those of `surrogate.nn.ApproxLayer`, and those of
     `surrogate.nn.simulation.perturbed_weights.perturb_weights_`, whose modes are ``"relative"`` and ``"float"``.
-    Modes that quantise need calibrated ranges at the first forward pass in evaluation; training observes them.
+    Accurate products are ``"quantised"`` or ``"float"``; ``"exact"`` is the multiplier itself, simulated exactly. Modes
+    that quantise need calibrated ranges at the first forward pass in evaluation; training observes them.
 
     Examples
     --------
@@ -55,7 +56,7 @@ class ModeSchedule:
     >>> [schedule.mode("0", epoch) for epoch in (0, 4, 5, 9)]
     ['approximate', 'approximate', 'quantised', 'quantised']
     >>> schedule.mode("2", 7), ModeSchedule.switch(7).mode("2", 7)
-    ('relative', 'exact')
+    ('relative', 'quantised')
     """
 
     modes: Mapping[str, Mapping[int, str]]
@@ -64,7 +65,7 @@ class ModeSchedule:
         if not isinstance(self.modes, Mapping) or not self.modes:
             raise ValueError(
                 f'modes must map at least one pattern of layers to their modes, such as {{"*": {{0: "approximate", 30: '
-                f'"exact"}}}}, got {self.modes!r:.80}'
+                f'"quantised"}}}}, got {self.modes!r:.80}'
             )
         for pattern, by_epoch in self.modes.items():
             if not isinstance(by_epoch, Mapping) or 0 not in by_epoch:
@@ -80,7 +81,7 @@ class ModeSchedule:
         object.__setattr__(self, "modes", MappingProxyType(frozen))
 
     @classmethod
-    def switch(cls, epoch: int, first: str = "approximate", then: str = "exact", layers: str = "*") -> Self:
+    def switch(cls, epoch: int, first: str = "approximate", then: str = "quantised", layers: str = "*") -> Self:
         """Train in one mode before an epoch, and in another from it on; at epoch 0, in the other alone."""
         return cls({layers: {0: first, epoch: then}})
 
