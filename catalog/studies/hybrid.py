@@ -5,13 +5,11 @@ Hammad, El-Sankary and Gu ("Deep Learning Training with Simulated Approximate Mu
 without, and search the epoch to switch at that keeps the accuracy. Here the same for their eight levels of error, for
 multipliers of the catalog, and for each multiplier's stand-in: Gaussian errors of its mean and standard deviation.
 
-==============  ================================================  =========================  ===========
-kind of error   approximate training                              switches to, tested as     baseline
-==============  ================================================  =========================  ===========
-``gaussian``    float weights times factors of a level            float                      float
-``multiplier``  quantised, every product that of the multiplier   quantised, exact products  quantised
-``stand-in``    quantised, weights times factors                  quantised, exact products  quantised
-==============  ================================================  =========================  ===========
+| kind of error  | approximate training                            | switches to, tested as    | baseline  |
+|----------------|-------------------------------------------------|---------------------------|-----------|
+| ``gaussian``   | float weights times factors of a level          | float                     | float     |
+| ``multiplier`` | quantised, every product that of the multiplier | quantised, exact products | quantised |
+| ``stand-in``   | quantised, weights times factors                | quantised, exact products | quantised |
 """
 
 from __future__ import annotations
