@@ -10,6 +10,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from catalog import resolve
 from catalog.cli.app import app
 from catalog.studies.retraining import (
     Simulations,
@@ -74,6 +75,27 @@ def test_exact_surrogates_train_as_tables_do_to_the_last_bit(network, label, ima
         assert torch.equal(value, exact[name]), name
     accurate = trained_state(model, simulations.of("none"), data)
     assert any(not torch.equal(value, accurate[name]) for name, value in behavioural.items())
+
+
+QUICK = ("mul8s_1KVA", "mul8s_1L12", "mul8s_1KXF")
+OTHERS = ("1KV6", "1KV8", "1KV9", "1KVM", "1KVP", "1KVQ", "1KX5", "1L2J", "1L2L", "1L2N")
+
+
+@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(f"mul8s_{n}", marks=pytest.mark.slow) for n in OTHERS)])
+def test_it_holds_for_the_published_circuits(name, shared, images):
+    """The 13 signed circuits of 8 bits of EvoApproxLib: weights and logits."""
+    simulations = Simulations(resolve(shared / "evoapprox" / f"{name}.npz"))
+    model = quantised("lenet5", simulations.multiplier, images)
+    states, logits = [], []
+    for method in ("behavioural", "exact"):
+        candidate = copy.deepcopy(model)
+        approximate_(candidate, simulations.of(method).config)
+        run(candidate, images, RECIPE)
+        states.append(parameters_digest(candidate))
+        with torch.no_grad():
+            logits.append(candidate.eval()(images.x_test))
+    assert states[0] == states[1]
+    assert torch.equal(*logits)
 
 
 @pytest.mark.parametrize("kernel", ["portable", "torch"])
