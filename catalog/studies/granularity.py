@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from catalog.studies.baseline import trained_network
-from catalog.studies.retraining.retrain import Stages, quantise, run
+from catalog.studies.retraining.stages import Stages, quantise, run
 from catalog.studies.study import Row, Study, Told
 
 if TYPE_CHECKING:

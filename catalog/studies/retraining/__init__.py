@@ -8,8 +8,8 @@ Kumar, "High-Throughput Approximate Multiplication Models in PyTorch", DDECS 202
 from catalog.studies.retraining.comparison import Row, compare_retraining
 from catalog.studies.retraining.fidelity import DEFAULT_METHODS, DEFAULT_MULTIPLIERS, Fidelity, retraining_fidelity
 from catalog.studies.retraining.figures import plot_comparison, plot_fidelity
-from catalog.studies.retraining.retrain import Retrained, Stages, quantise, retrain
 from catalog.studies.retraining.simulations import Simulation, Simulations
+from catalog.studies.retraining.stages import Retrained, Stages, quantise, retrain
 
 __all__ = [
     "DEFAULT_METHODS",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from catalog.studies.retraining.retrain import Stages, accurate_config, quantise, retrain, run
+from catalog.studies.retraining.stages import Stages, accurate_config, quantise, retrain, run
 
 if TYPE_CHECKING:
     from catalog.datasets import ImageArrays

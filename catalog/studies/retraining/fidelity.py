@@ -16,8 +16,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from catalog.studies.retraining.retrain import Stages, retrain
 from catalog.studies.retraining.simulations import Simulations, check_methods
+from catalog.studies.retraining.stages import Stages, retrain
 from catalog.studies.retraining.starts import Starts, operands_of
 from catalog.studies.study import Row, Study, Told
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from surrogate.nn.training import Images
 
 DEFAULT_METHODS = ("none", "behavioural", "exact", "htp", "lowrank2", "linear", "noise")
+"""See `catalog.studies.retraining.simulations`."""
+
 DEFAULT_MULTIPLIERS = ("bam8s_h3v7", "drum8s_k4", "mitchw8s_w4c2", "trunc8s_t3")
 """Of the catalog, for those who bring none of their own."""
 

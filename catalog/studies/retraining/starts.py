@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from catalog.studies.baseline import trained_network
-from catalog.studies.retraining.retrain import Progress, Stages, accurate_config, quantise
+from catalog.studies.retraining.stages import Progress, Stages, accurate_config, quantise
 from catalog.studies.study import Row, Study, Told
 
 if TYPE_CHECKING:

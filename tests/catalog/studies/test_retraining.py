@@ -19,8 +19,8 @@ from catalog.studies.retraining import (
     retrain,
     retraining_fidelity,
 )
-from catalog.studies.retraining.retrain import accurate_config, run
 from catalog.studies.retraining.simulations import check_methods
+from catalog.studies.retraining.stages import accurate_config, run
 from catalog.studies.study import Study
 from multipliers import TableMultiplier, get
 from multipliers.errors import UnknownNameError
