@@ -68,6 +68,7 @@ setup(
                 "axs_quantise_weights",
                 "axs_sums",
                 "axs_transform_weights",
+                "axs_weights_size",
             ],
             optional=True,
         )

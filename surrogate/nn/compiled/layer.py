@@ -100,18 +100,15 @@ class CompiledWeights:
     @classmethod
     def of(cls, weight: Tensor, quantiser: Quantiser, minimum: int, groups: int) -> CompiledWeights:
         """Quantise float32 weights, output channels first, as the quantiser says."""
-        limits = AffineIntegers(1.0, 0, quantiser.low, quantiser.high, minimum)
-        return cls.quantised(weight, quantiser.scale.detach(), quantiser.zero_point, limits, quantiser.centred, groups)
+        limits = quantiser.low, quantiser.high, minimum
+        return cls.quantised(weight, quantiser.scale, quantiser.zero_point, limits, quantiser.centred, groups)
 
     @classmethod
     def quantised(
-        cls, weight: Tensor, scale: Tensor, zero: Tensor, limits: AffineIntegers, centred: bool, groups: int
+        cls, weight: Tensor, scale: Tensor, zero: Tensor, limits: tuple[int, int, int], centred: bool, groups: int
     ) -> CompiledWeights:
         """Quantise float32 weights, by one scale and zero point or by one for each output channel."""
-        channels = weight.shape[0]
-        scale, zero = scale.expand(channels).contiguous(), zero.expand(channels).contiguous()
-        codes, inside, values, sums = quantise_weights(weight.contiguous(), scale, zero, limits)
-        return cls(codes.reshape(groups, channels // groups, -1), inside, values, sums, scale, zero, centred)
+        return cls(*quantise_weights(weight, scale, zero, limits, groups), centred)
 
 
 def activation_grid(quantiser: Quantiser, minimum: int) -> AffineIntegers:

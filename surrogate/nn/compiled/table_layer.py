@@ -76,8 +76,8 @@ def table_layer(
     native = _native(table)
     if not CompiledLayer.holds(native, weight[0].numel()):
         raise ConversionError(f"sums of {weight[0].numel()} products could exceed int32; split the layer")
-    limits = AffineIntegers(1.0, 0, *w_limits)
-    weights = CompiledWeights.quantised(weight, w_scale, w_zero, limits, not bool(w_zero.any()), groups)
+    low, high, minimum = w_limits
+    weights = CompiledWeights.quantised(weight, w_scale, w_zero, (low, high, minimum), not bool(w_zero.any()), groups)
     grid = AffineIntegers(float(x_scale), int(x_zero), *x_limits)
     layer = CompiledLayer(native, _placement(x, weight, padding, stride, dilation, groups), grid, weights)
     packed = layer.pack(x.contiguous(), mark_inside=True)

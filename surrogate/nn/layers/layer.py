@@ -22,6 +22,13 @@ from surrogate.nn.layers.stepwise import StepwiseLayer
 from surrogate.nn.native import NativeProducts, NativeTable
 
 
+class _Remembered:
+    """Quantised weights and what they were made of; to set a module's own attributes takes ten times as long."""
+
+    source: Tensor
+    weights: CompiledWeights | None = None
+
+
 class ApproxLayer(StepwiseLayer):
     """What approximate layers share."""
 
@@ -30,7 +37,7 @@ class ApproxLayer(StepwiseLayer):
     def attach(self, config: ApproxConfig) -> Self:
         """See `ApproxOperation.attach`."""
         super().attach(config)
-        self._compiled_cache: tuple[Tensor, CompiledWeights] | None = None
+        self._compiled_cache = _Remembered()
         return self
 
     @names_layer
@@ -83,11 +90,12 @@ class ApproxLayer(StepwiseLayer):
             return None
         if torch.compiler.is_compiling():
             return self._operator(x)
-        native = self.running.native() or self.running.native_products()
-        if native is None or self.weight.dtype == torch.float64 or not self._suits_compiled_code(x):
+        engine, weight = self.running, self.weight
+        native = engine.native() or engine.native_products()
+        if native is None or weight.dtype == torch.float64 or not self._suits_compiled_code(x):
             return None
         place = self.placement(x)
-        if place is None or not CompiledLayer.holds(native, self.kernel(self.weight)[0].numel()):
+        if place is None or not CompiledLayer.holds(native, weight.numel() // len(weight)):
             return None
         grid = activation_grid(self.activation_quantiser, self.config.activation_format.minimum)
         weights, bias = self._compiled_weights(), cast(Tensor | None, self.bias)
@@ -95,7 +103,7 @@ class ApproxLayer(StepwiseLayer):
 
         def run(by: NativeTable | NativeProducts = native) -> Tensor:
             layer = CompiledLayer(by, place, grid, weights)
-            return layer(x, self.weight.float(), None if bias is None else bias.float())
+            return layer(x, weight.float(), None if bias is None else bias.float())
 
         return run
 
@@ -127,18 +135,17 @@ class ApproxLayer(StepwiseLayer):
 
         return run
 
-    @torch.no_grad()
     def _compiled_weights(self) -> CompiledWeights:
         """Quantise the weights for compiled code, again if they changed."""
-        weight, cached = self.weight.detach(), self._compiled_cache
-        if cached is not None and cached[0].dtype == weight.dtype and torch.equal(cached[0], weight):
-            return cached[1]
-        self.weight_quantiser.observe(self.kernel(weight))
-        groups, minimum = self.convolution().groups, self.config.weight_format.minimum
-        found = CompiledWeights.of(weight.float(), self.weight_quantiser, minimum, groups)
-        self._compiled_cache = weight.clone(), found
-        return found
+        weight, held = self.weight.detach(), self._compiled_cache
+        if held.weights is None or held.source.dtype != weight.dtype or not torch.equal(held.source, weight):
+            quantiser = self.weight_quantiser
+            quantiser.observe(self.kernel(weight))
+            groups, minimum = self.convolution().groups, self.config.weight_format.minimum
+            held.weights = CompiledWeights.of(weight.float(), quantiser, minimum, groups)
+            held.source = weight.clone()
+        return held.weights
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the quantised weights out of copies and pickles."""
-        return {**super().__getstate__(), "_compiled_cache": None}
+        return {**super().__getstate__(), "_compiled_cache": _Remembered()}

@@ -3,15 +3,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-int allocate_block(Block *b, int64_t terms)
+/* No larger than the problem needs: of a small layer, clearing them would take longer than its sums, and empty the cache
+ * that the caller's own work is in. */
+int allocate_block(Block *b, const Problem *p)
 {
-    const size_t panel = LANES * POSITIONS + SLACK;
-    b->panel = calloc(2, panel); /* what the kernels read beyond the last position is defined, though never used */
-    b->keep = b->panel ? b->panel + panel : 0;
-    b->tile = malloc(sizeof(uint32_t) * POSITIONS * CHANNELS);
+    const int64_t all = p->end_lane - p->first_lane, lanes = all < LANES ? all : LANES;
+    const int64_t channels = p->out_channels < CHANNELS ? p->out_channels : CHANNELS;
+    const size_t panel = lanes * POSITIONS + SLACK;
+    b->panel = calloc(p->keep ? 2 : 1, panel); /* the kernels read, but never use, what is beyond the last position */
+    b->keep = p->keep && b->panel ? b->panel + panel : 0;
+    b->tile = malloc(sizeof(uint32_t) * POSITIONS * channels);
     b->runs = malloc(sizeof(Run) * POSITIONS);
-    b->rows = terms ? malloc(terms * LANES * POSITIONS) : 0;
-    return b->panel && b->tile && b->runs && (b->rows || !terms);
+    b->rows = p->terms ? malloc(p->terms * LANES * POSITIONS) : 0;
+    return b->panel && b->tile && b->runs && (b->rows || !p->terms);
 }
 
 void free_block(Block *b)

@@ -68,7 +68,7 @@ typedef struct {
     uint32_t shared[POSITIONS];  /* what all output channels add, beside products of factors */
 } Block;
 
-int allocate_block(Block *b, int64_t terms);
+int allocate_block(Block *b, const Problem *p);
 void free_block(Block *b);
 int raster_is_faster(const Problem *p);
 int64_t block_count(const Problem *p, int raster);

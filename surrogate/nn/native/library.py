@@ -51,6 +51,18 @@ class Quantisation(ctypes.Structure):
     )
 
 
+class Weights(ctypes.Structure):
+    """Arguments of ``axs_quantise_weights``: the structure of the same name in quantise.c."""
+
+    _fields_ = (
+        *((name, c_void_p) for name in ("w", "scale", "zero")),
+        *((name, c_int64) for name in ("channels", "lanes", "per_channel")),
+        *((name, c_float) for name in ("low", "high")),
+        *((name, c_int32) for name in ("minimum", "unused")),
+        *((name, c_void_p) for name in ("codes", "inside", "values", "sums", "scales", "zeros")),
+    )
+
+
 class Observation(ctypes.Structure):
     """Arguments of ``axs_observe``: the structure of the same name in quantise.c."""
 
@@ -79,6 +91,7 @@ def load_library() -> ctypes.CDLL | None:
         for structure, size in (
             (Problem, library.axs_problem_size),
             (Quantisation, library.axs_quantisation_size),
+            (Weights, library.axs_weights_size),
             (Observation, library.axs_observation_size),
         ):
             size.restype = c_int64
@@ -91,10 +104,7 @@ def load_library() -> ctypes.CDLL | None:
         library.axs_quantise.restype = None
         library.axs_observe.argtypes = [c_void_p, c_int64, c_int64, c_void_p, c_void_p, POINTER(Observation)]
         library.axs_observe.restype = c_int
-        library.axs_quantise_weights.argtypes = [
-            *(c_void_p, c_int64, c_int64, c_void_p, c_void_p),
-            *(POINTER(Quantisation), c_void_p, c_void_p),
-        ]
+        library.axs_quantise_weights.argtypes = [POINTER(Weights)]
         library.axs_quantise_weights.restype = c_int
         library.axs_dequantise.argtypes = [POINTER(Quantisation), c_void_p]
         library.axs_dequantise.restype = None

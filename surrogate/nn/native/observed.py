@@ -8,6 +8,8 @@ from torch import Tensor
 from surrogate.nn.native.library import Observation, require_library
 from surrogate.nn.quantisation.observers import AffineGrid
 
+_BYTES = 4  # of a float32
+
 
 def observe_range(
     x: Tensor,
@@ -22,7 +24,7 @@ def observe_range(
     Parameters
     ----------
     x : Tensor
-        Contiguous float32, ``(channels, n)``.
+        Contiguous float32; of several channels, these along the first axis.
     grid : AffineGrid
         Which integers stand for a range.
     state : tuple of Tensor
@@ -37,19 +39,17 @@ def observe_range(
     bool
         Whether all values are finite; if not, nothing is noted.
     """
-    minimum, maximum, scale, zero = (part.data_ptr() for part in state)
-    work = torch.empty(2, x.shape[0])
+    channels = len(state[0])
+    work = torch.empty(2 * channels)
+    low = work.data_ptr()
     observation = Observation(
-        momentum=0.0 if momentum is None else momentum,
-        extend=momentum is None,
-        first=first,
-        low=grid.operand.minimum,
-        high=grid.operand.maximum,
-        symmetric=grid.symmetric,
-        minimum=minimum,
-        maximum=maximum,
-        scale=scale,
-        zero=zero,
+        0.0 if momentum is None else momentum,
+        momentum is None,
+        first,
+        grid.operand.minimum,
+        grid.operand.maximum,
+        grid.symmetric,
+        *(part.data_ptr() for part in state),
     )
-    low, high = work.data_ptr(), work.data_ptr() + work.element_size() * x.shape[0]
-    return not require_library().axs_observe(x.data_ptr(), *x.shape, low, high, observation)
+    shape = channels, x.numel() // channels
+    return not require_library().axs_observe(x.data_ptr(), *shape, low, low + _BYTES * channels, observation)

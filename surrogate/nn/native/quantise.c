@@ -7,7 +7,7 @@
 /* Activations are [images][channels][height][width], or, with channels last, [images][height][width][channels]. */
 typedef struct {
     const float *x;
-    uint8_t *codes;  /* [images][channels][padded_h][padded_w]; around the input, indices of 0 */
+    uint8_t *codes;  /* [images][channels][padded_h][padded_w]; around the input, indices of 0; SLACK bytes more */
     uint8_t *inside; /* as x: 1 where nothing was clamped; or NULL */
     int64_t images, channels, height, width, top, left, padded_h, padded_w, channels_last;
     Grid grid;
@@ -177,6 +177,8 @@ EXPORT void axs_quantise(void *quantisation)
         const int64_t end = begin + together < all ? begin + together : all;
         if (begin >= all)
             break;
+        if (end == all) /* what is read there is never used, but defined */
+            memset(q->codes + q->images * q->channels * q->padded_h * q->padded_w, 0, SLACK);
         for (int64_t part = begin; part < end; part++) {
             const int64_t first = part % parts * SQUARE, left = q->channels - first;
             quantise_channels(elementwise(), q, part / parts, first, left < SQUARE ? (int)left : SQUARE, &grid);
@@ -185,23 +187,42 @@ EXPORT void axs_quantise(void *quantisation)
     join(q, &grid);
 }
 
-/* Quantise weights [channels][lanes], each channel by its own scale and zero point, dequantise them again, and sum each
- * channel's integers. Returns whether a weight is not a number. */
-EXPORT int axs_quantise_weights(const float *w, int64_t channels, int64_t lanes, const float *scale,
-                                const int32_t *zero, Quantisation *q, float *w_hat, int64_t *sums)
+/* Weights [channels][lanes], quantised by one scale and zero point, or by one for each channel, and what follows from
+ * them. Scale and zero point are written out for each channel. */
+typedef struct {
+    const float *w, *scale;
+    const int32_t *zero;
+    int64_t channels, lanes, per_channel;
+    float low, high;
+    int32_t minimum, unused;
+    uint8_t *codes, *inside;
+    float *values; /* that the codes stand for */
+    int64_t *sums; /* of each channel's integers */
+    float *scales;
+    int32_t *zeros;
+} Weights;
+
+EXPORT int64_t axs_weights_size(void)
 {
-    q->grid.nan = 0;
-    for (int64_t c = 0; c < channels; c++) {
-        uint8_t *codes = q->codes + c * lanes;
-        q->grid.scale = scale[c];
-        q->grid.zero = (float)zero[c];
-        elementwise()->quantise(w + c * lanes, codes, q->inside + c * lanes, lanes, &q->grid);
-        elementwise()->dequantise(codes, w_hat + c * lanes, lanes, &q->grid);
-        sums[c] = lanes * q->grid.minimum;
-        for (int64_t k = 0; k < lanes; k++)
-            sums[c] += codes[k];
+    return sizeof(Weights);
+}
+
+/* Returns whether a weight is not a number. */
+EXPORT int axs_quantise_weights(const Weights *q)
+{
+    Grid grid = {0, 0, q->low, q->high, q->minimum, 255, 0, 0};
+    for (int64_t c = 0; c < q->channels; c++) {
+        uint8_t *codes = q->codes + c * q->lanes;
+        q->scales[c] = grid.scale = q->scale[q->per_channel ? c : 0];
+        q->zeros[c] = q->zero[q->per_channel ? c : 0];
+        grid.zero = (float)q->zeros[c];
+        elementwise()->quantise(q->w + c * q->lanes, codes, q->inside + c * q->lanes, q->lanes, &grid);
+        elementwise()->dequantise(codes, q->values + c * q->lanes, q->lanes, &grid);
+        q->sums[c] = q->lanes * grid.minimum;
+        for (int64_t k = 0; k < q->lanes; k++)
+            q->sums[c] += codes[k];
     }
-    return q->grid.nan;
+    return grid.nan;
 }
 
 /* The values that codes stand for, without their padding. */

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from surrogate.nn.errors import OperandError
-from surrogate.nn.native.library import Quantisation, require_library
+from surrogate.nn.native.library import Quantisation, Weights, require_library
 from surrogate.nn.native.threads import on_threads, worthwhile_threads
 
 SLACK = 512
@@ -92,7 +92,6 @@ def quantise_activations(
     padded = _padded(shape, padding)
     size = n * c * padded[0] * padded[1]
     codes = torch.empty(size + SLACK, dtype=torch.uint8)
-    codes[size:] = 0  # what is read there is never used, but defined
     inside = torch.empty(x.numel(), dtype=torch.uint8) if mark_inside else None
     job = _arguments(shape, padding, padded, grid)
     job.x, job.codes, job.channels_last = x.data_ptr(), codes.data_ptr(), channels_last
@@ -104,43 +103,53 @@ def quantise_activations(
 
 
 def quantise_weights(
-    w: Tensor, scale: Tensor, zero: Tensor, limits: AffineIntegers
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Quantise contiguous float32 weights, output channels first.
+    w: Tensor, scale: Tensor, zero: Tensor, limits: tuple[int, int, int], groups: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Quantise float32 weights, output channels first.
 
     Parameters
     ----------
     w : Tensor
         Shape ``(channels, ...)``.
     scale, zero : Tensor
-        Of each channel, float32 and int32, contiguous.
-    limits : AffineIntegers
-        Limits and smallest integer; its scale and zero point are not used.
+        One for all channels or one for each, float32 and int32.
+    limits : (int, int, int)
+        Smallest and largest integer to quantise to, and the operand's smallest.
+    groups : int
+        Groups of channels.
 
     Returns
     -------
-    codes, inside : Tensor
-        Indices, and 1 where nothing was clamped; uint8, as ``w``.
+    codes : Tensor
+        Indices, uint8, ``(groups, channels / groups, lanes)``.
+    inside : Tensor
+        1 where nothing was clamped, uint8, as ``w``.
     values : Tensor
         ``scale * (q - zero)``, float32, as ``w``.
     sums : Tensor
         Sum of each channel's integers, int64.
+    scales, zeros : Tensor
+        Of each channel, float32 and int32.
 
     Raises
     ------
     OperandError
         If a weight is not a number.
     """
-    channels = w.shape[0]
-    codes, inside = torch.empty(2, *w.shape, dtype=torch.uint8).unbind()
-    values, sums = torch.empty_like(w), torch.empty(channels, dtype=torch.int64)
-    arguments = _arguments((1, 1, 1, 0), (0, 0, 0, 0), (1, 0), limits)
-    arguments.codes, arguments.inside = codes.data_ptr(), inside.data_ptr()
+    w, scale, zero, channels = w.contiguous(), scale.contiguous(), zero.contiguous(), w.shape[0]
     lanes = w.numel() // max(1, channels)
-    pointers = scale.data_ptr(), zero.data_ptr(), arguments, values.data_ptr(), sums.data_ptr()
-    if require_library().axs_quantise_weights(w.data_ptr(), channels, lanes, *pointers):
+    codes = torch.empty((groups, channels // groups, lanes), dtype=torch.uint8)
+    inside, values = torch.empty(w.shape, dtype=torch.uint8), torch.empty(w.shape)
+    sums, scales, zeros = (torch.empty(channels, dtype=kind) for kind in (torch.int64, torch.float32, torch.int32))
+    results = codes, inside, values, sums, scales, zeros
+    job = Weights(
+        *(w.data_ptr(), scale.data_ptr(), zero.data_ptr(), channels, lanes, scale.numel() > 1),
+        *(*limits, 0),
+        *(part.data_ptr() for part in results),
+    )
+    if require_library().axs_quantise_weights(job):
         raise OperandError("NaN has no index")
-    return codes, inside, values, sums
+    return results
 
 
 def mask_(values: Tensor, inside: Tensor) -> Tensor:
@@ -170,20 +179,9 @@ def _padded(shape: tuple[int, ...], padding: tuple[int, ...]) -> tuple[int, int]
 def _arguments(
     shape: tuple[int, ...], padding: tuple[int, ...], padded: tuple[int, int], grid: AffineIntegers
 ) -> Quantisation:
-    return Quantisation(
-        images=shape[0],
-        channels=shape[1],
-        height=shape[2],
-        width=shape[3],
-        top=padding[0],
-        left=padding[2],
-        padded_h=padded[0],
-        padded_w=padded[1],
-        scale=grid.scale,
-        zero=grid.zero,
-        low=grid.low,
-        high=grid.high,
-        minimum=grid.minimum,
-        thread_smallest=255,
-        smallest=255,
+    job = Quantisation(
+        *(None, None, None, *shape, padding[0], padding[2], *padded, False),
+        *(grid.scale, grid.zero, grid.low, grid.high, grid.minimum),
     )
+    job.thread_smallest = job.smallest = 255
+    return job

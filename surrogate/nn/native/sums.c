@@ -132,7 +132,7 @@ static int sum_tasks(Problem *p)
     Block b;
     b.raster = raster_is_faster(p);
     const int64_t tasks = block_count(p, b.raster) * p->splits;
-    const int failed = !allocate_block(&b, p->terms);
+    const int failed = !allocate_block(&b, p);
     while (!failed) {
         const int64_t task = __atomic_fetch_add(&p->next_task, 1, __ATOMIC_RELAXED);
         if (task >= tasks)

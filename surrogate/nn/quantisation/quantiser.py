@@ -120,7 +120,6 @@ class Quantiser(FixedPrecision):
         self._calibrated = False
         self._histogram = None
 
-    @torch.no_grad()
     def observe(self, x: Tensor, how: str = "replace") -> None:
         """Take note of the range of ``x`` and set scale and zero point.
 
@@ -142,11 +141,14 @@ class Quantiser(FixedPrecision):
         """
         if x.numel() == 0:
             return
-        flat = x.detach().reshape(self.scale.numel(), -1).float()
-        if self._observes_natively(flat):
-            self._observe_natively(flat, how)
-            return
-        low, high = self._range(flat, how)
+        if self._observes_natively(x):
+            self._observe_natively(x, how)
+        else:
+            self._observe_by_torch(x, how)
+
+    @torch.no_grad()
+    def _observe_by_torch(self, x: Tensor, how: str) -> None:
+        low, high = self._range(x.detach().reshape(self.scale.numel(), -1).float(), how)
         if self.config.learned_step and how != "extend" and self.calibrated:
             return
         if how != "replace":
@@ -162,28 +164,32 @@ class Quantiser(FixedPrecision):
             low, high = torch.where(self.observed, later[0], low), torch.where(self.observed, later[1], high)
         self.minimum.copy_(low)
         self.maximum.copy_(high)
-        self.observed.fill_(True)
-        self._calibrated = True
+        self._mark_observed()
         scale, zero_point = self.grid(torch.clamp(low, max=0.0), torch.clamp(high, min=0.0))
         self.scale.copy_(scale)
         self.zero_point.copy_(zero_point.to(torch.int32))
 
-    def _observes_natively(self, flat: Tensor) -> bool:
-        """Whether compiled code can find and remember the range of float32 ``(channels, n)`` values."""
+    def _mark_observed(self) -> None:
+        if torch.compiler.is_compiling() or not self._calibrated:  # the commonest case takes no time
+            self.observed.fill_(True)
+            self._calibrated = True
+
+    def _observes_natively(self, x: Tensor) -> bool:
+        """Whether compiled code can find and remember the range."""
         config = self.config
         plain = config.observer in ("minmax", "moving_average") and not config.learned_step
-        on_cpu = plain and not torch.compiler.is_compiling() and flat.device.type == self.scale.device.type == "cpu"
+        on_cpu = plain and not torch.compiler.is_compiling() and x.is_cpu and self.scale.is_cpu
         return on_cpu and load_library() is not None
 
-    def _observe_natively(self, flat: Tensor, how: str) -> None:
+    def _observe_natively(self, x: Tensor, how: str) -> None:
         averages = how == "average" or self.config.observer == "moving_average"
-        state = self.minimum, self.maximum, self.scale, self.zero_point
+        buffers = cast(dict[str, Tensor], self._buffers)  # as attributes they would take half of the time
+        state = buffers["minimum"], buffers["maximum"], buffers["scale"], buffers["zero_point"]
         first = how == "replace" or not self.calibrated
         momentum = self.config.momentum if averages else None
-        if not observe_range(flat.contiguous(), self.grid, state, first=first, momentum=momentum):
+        if not observe_range(x.detach().float().contiguous(), self.grid, state, first=first, momentum=momentum):
             raise not_finite(self._subject)
-        self.observed.fill_(True)
-        self._calibrated = True
+        self._mark_observed()
 
     @property
     def _subject(self) -> str:
