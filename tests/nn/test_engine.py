@@ -41,12 +41,11 @@ def expected_sums(table, x, w, convolution):
     out, kernel_h, kernel_w, per_group = w.shape
     out_h, out_w = convolution.output_size(height, width)
     result = np.zeros((n, out_h, out_w, out), dtype=np.int64)
-    for c, i, j in itertools.product(range(out), range(out_h), range(out_w)):
+    rows, columns = (np.arange(size) * step for size, step in zip((out_h, out_w), convolution.stride, strict=True))
+    for c, p, q, k in itertools.product(range(out), range(kernel_h), range(kernel_w), range(per_group)):
         first = c // (out // convolution.groups) * per_group
-        for p, q, k in itertools.product(range(kernel_h), range(kernel_w), range(per_group)):
-            row = i * convolution.stride[0] + p * convolution.dilation[0]
-            column = j * convolution.stride[1] + q * convolution.dilation[1]
-            result[:, i, j, c] += table[x[:, row, column, first + k], w[c, p, q, k]]
+        row, column = rows[:, None] + p * convolution.dilation[0], columns + q * convolution.dilation[1]
+        result[..., c] += table[x[:, row, column, first + k], w[c, p, q, k]]
     return result
 
 

@@ -18,7 +18,7 @@ from surrogate.nn.compiled.layer import CompiledLayer, CompiledWeights, Placemen
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.geometry import POINTWISE, Convolution
 from surrogate.nn.layers.functional import AccurateConvolution, layer_gradients
-from surrogate.nn.native import NativeTable, active_kernel
+from surrogate.nn.native import ActiveTable, NativeTable
 from surrogate.nn.native.quantised import SLACK, AffineIntegers
 from surrogate.nn.operators import NAMESPACE
 
@@ -145,13 +145,16 @@ def _placement(
 
 
 def _native(table: Tensor) -> NativeTable:
-    kernel = active_kernel()
-    if kernel == "torch":
-        raise ConversionError("no compiled table kernel is active here; `axsurrogate doctor` says why")
-    held: NativeTable | None = _tables.get(table)  # type: ignore[no-untyped-call]  # torch's own class
-    if held is None or held.requested != kernel:
-        held = _tables[table] = NativeTable(table, kernel)
-    return held
+    held: ActiveTable | None = _tables.get(table)  # type: ignore[no-untyped-call]  # torch's own class
+    if held is None:
+        held = _tables[table] = ActiveTable()
+    found = held.read(lambda: table)
+    if found is None:
+        raise ConversionError(
+            "no compiled table kernel is active here, or none holds a table of this size (256 x 256 entries at most); "
+            "`axsurrogate doctor` says which is"
+        )
+    return found
 
 
-_tables = WeakTensorKeyDictionary()  # compiled tables of the tables of compiled models
+_tables = WeakTensorKeyDictionary()  # of the tables of compiled models

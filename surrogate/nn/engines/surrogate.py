@@ -30,7 +30,7 @@ from surrogate.nn.engines.additive import AdditiveWeights
 from surrogate.nn.engines.engine import Engine
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.geometry import Convolution
-from surrogate.nn.native import NativeProducts, NativeTable, active_kernel
+from surrogate.nn.native import ActiveTable, NativeProducts, NativeTable
 from surrogate.nn.products import float_digits
 from surrogate.nn.products import floats as float_products
 from surrogate.nn.products import int8 as int8_products
@@ -116,7 +116,7 @@ class SurrogateEngine(Engine):
             None if scaled is None else digit_products(scaled.swapped() if activation_operand == "b" else scaled)
         )
         self._int8_factors: tuple[Int8Factors, ...] | None = None
-        self._native_table: NativeTable | None = None
+        self._native_table = ActiveTable()
         self._native_products: tuple[NativeTable, NativeProducts | None] | None = None
         int8 = () if self._digits is None else self._int8(torch.device("cpu"))
         self._datatypes = datatypes_of(factors, self._digits, int8)
@@ -147,26 +147,22 @@ class SurrogateEngine(Engine):
 
     def _table(self) -> NativeTable | None:
         """Tabulate the surrogate's own products, once for each kernel; None where compiled code cannot hold them."""
-        kernel = active_kernel()
         sizes = len(self.left), len(self.right)
-        if kernel == "torch" or not self.integer or self.arithmetic != "auto" or max(sizes) > 256:
+        if not self.integer or self.arithmetic != "auto" or max(sizes) > 256 or self.left.device.type != "cpu":
             return None
-        if self.left.device.type != "cpu":
-            return None
-        if self._native_table is None or self._native_table.requested != kernel:
-            table = self.left @ self.right.T
-            if self.additive_activation is not None:
-                table += self.additive_activation[:, None]
-            if self.additive_weight is not None:
-                table += self.additive_weight
-            if not NativeTable.holds(table):
-                return None
-            self._native_table = NativeTable(table, kernel)
-        return self._native_table
+        return self._native_table.read(self._products)
+
+    def _products(self) -> Tensor:
+        table = self.left @ self.right.T
+        if self.additive_activation is not None:
+            table += self.additive_activation[:, None]
+        if self.additive_weight is not None:
+            table += self.additive_weight
+        return table
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave what the kernels read out of copies and pickles: another machine may run another kernel."""
-        return {**self.__dict__, "_native_table": None, "_native_products": None}
+        return {**self.__dict__, "_native_table": ActiveTable(), "_native_products": None}
 
     @property
     def ways(self) -> Hashable:

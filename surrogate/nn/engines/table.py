@@ -24,7 +24,7 @@ from surrogate.nn.errors import ConversionError, OperandError
 from surrogate.nn.geometry import Convolution
 from surrogate.nn.gpu.triton_probe import triton_trouble
 from surrogate.nn.gpu.triton_table import TritonTable, TritonWeights
-from surrogate.nn.native import NativeTable, NativeWeights, active_kernel
+from surrogate.nn.native import ActiveTable, NativeTable, NativeWeights, active_kernel
 from surrogate.nn.native.library import VARIABLE, kernel_is_forced
 from surrogate.nn.operators import opaque
 
@@ -68,7 +68,7 @@ class TableEngine(Engine):
             )
         self.register_buffer("table", table)
         self._compiled = NativeTable.holds(table)
-        self._native_table: NativeTable | None = None
+        self._native_table = ActiveTable()
         self._span = min(0, int(table.min())), max(0, int(table.max()))
         self._triton_table: TritonTable | None = None
 
@@ -88,20 +88,18 @@ class TableEngine(Engine):
 
     def native(self) -> NativeTable | None:
         """Return the table for the compiled kernel that is active, made when first needed; None if there is none."""
+        if self.table.device.type != "cpu":
+            return None
+        if self._compiled:
+            return self._native_table.read(lambda: self.table)
         kernel = active_kernel()
-        if kernel == "torch" or self.table.device.type != "cpu":
-            return None
-        if not self._compiled:
-            if kernel_is_forced():
-                raise ConversionError(
-                    f"{VARIABLE} is {kernel!r}, which runs tables of at most 256 x 256 entries that span less than "
-                    f"2**31; this one is {self.table.shape[0]} x {self.table.shape[1]}, of products up to "
-                    f"{self.largest}: unset it, set it to 'torch', or use an exact surrogate (backend='surrogate')"
-                )
-            return None
-        if self._native_table is None or self._native_table.requested != kernel:
-            self._native_table = NativeTable(self.table, kernel)
-        return self._native_table
+        if kernel != "torch" and kernel_is_forced():
+            raise ConversionError(
+                f"{VARIABLE} is {kernel!r}, which runs tables of at most 256 x 256 entries that span less than "
+                f"2**31; this one is {self.table.shape[0]} x {self.table.shape[1]}, of products up to "
+                f"{self.largest}: unset it, set it to 'torch', or use an exact surrogate (backend='surrogate')"
+            )
+        return None
 
     def compiled_table(self) -> Tensor | None:
         """See `Engine.compiled_table`."""
@@ -124,7 +122,7 @@ class TableEngine(Engine):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the kernels' tables out of copies and pickles: another machine may run another kernel."""
-        return {**self.__dict__, "_native_table": None, "_triton_table": None}
+        return {**self.__dict__, "_native_table": ActiveTable(), "_triton_table": None}
 
     def sums(self, x: Tensor, prepared: Tensor | NativeWeights | TritonWeights, convolution: Convolution) -> Tensor:
         """See `Engine.sums`."""

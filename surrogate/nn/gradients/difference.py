@@ -125,29 +125,23 @@ def tabulated_sums(
     """
     k_h, k_w, s_h, s_w, d_h, d_w = geometry
     convolution = Convolution((k_h, k_w), (s_h, s_w), (d_h, d_w), groups)
-    tables = _Tables(*(torch.nn.functional.pad(table, (0, 0, 0, 1)) for table in (by_activation, by_weight)))
-    channels, per_group = gradient.shape[3] // groups, w.shape[3]
+    tables = [torch.nn.functional.pad(table, (0, 0, 0, 1)) for table in (by_activation, by_weight)]  # skipped lanes: 0
+    channels, per_group, size = gradient.shape[3] // groups, w.shape[3], (len(tables[0]), tables[0].shape[1])
     weights = w.long().reshape(groups, channels, k_h, k_w, per_group)
+    wanted_x, wanted_w = (table if wanted else None for table, wanted in zip(tables, needs, strict=True))
     of_x, of_w = gradient.new_zeros(x.shape), gradient.new_zeros(weights.shape)
     for images in _image_blocks(gradient, x.shape[3]):
         g = gradient[images].reshape(-1, groups, channels)
         specialise = _SPECIALISE * len(g) >= len(by_weight) and channels >= 4
-        add = _by_specialised_tables if specialise else _by_gather
         for i, j, rows, columns in _positions(convolution, *gradient.shape[1:3]):
             window = x[images, rows, columns]
             lanes = window.reshape(len(g), groups, per_group).long()  # narrower ones are added up much more slowly
             place = g.new_zeros(lanes.shape)
-            add(tables, zero_points.reshape(groups, -1), g, lanes, weights[:, :, i, j], place, of_w[:, :, i, j], needs)
+            own = g, lanes, weights[:, :, i, j], zero_points.reshape(groups, -1), place, of_w[:, :, i, j]
+            sums = _Sums(wanted_x, wanted_w, size, *own)
+            (sums.add_by_specialised_tables if specialise else sums.add_by_gather)()
             of_x[images, rows, columns] += place.reshape(window.shape)
     return of_x, of_w.reshape(w.shape)
-
-
-@dataclass(frozen=True)
-class _Tables:
-    """Derivatives with respect to either operand, with a last row of zeros for skipped lanes."""
-
-    by_activation: Tensor
-    by_weight: Tensor
 
 
 def _image_blocks(gradient: Tensor, channels: int) -> Iterator[slice]:
@@ -166,48 +160,68 @@ def _positions(convolution: Convolution, height: int, width: int) -> Iterator[tu
         yield i, j, rows, slice(j * d_w, j * d_w + (width - 1) * s_w + 1, s_w)
 
 
-def _by_specialised_tables(
-    tables: _Tables,
-    zero_points: Tensor,
-    g: Tensor,
-    lanes: Tensor,
-    w: Tensor,
-    of_x: Tensor,
-    of_w: Tensor,
-    needs: Sequence[bool],
-) -> None:
-    """Add the derivatives of one kernel position to ``of_x`` and ``of_w``.
+@dataclass(frozen=True)
+class _Sums:
+    """Sums over one kernel position, to which either way adds the derivatives that are wanted.
 
-    Parameters
+    Attributes
     ----------
-    tables : _Tables
-        Derivatives.
-    zero_points : Tensor
-        ``Zw``, shape (groups, channels).
+    by_activation, by_weight : Tensor or None
+        Tables of derivatives, with a last row of zeros; None where they are not wanted.
+    size : (int, int)
+        Shape of the tables.
     g : Tensor
-        Gradient of the sums, shape (rows, groups, channels).
+        Gradient of the layer's sums, shape (rows, groups, channels).
     lanes, w : Tensor
         Indices, shapes (rows, groups, lanes) and (groups, channels, lanes).
+    zero_points : Tensor
+        ``Zw``, shape (groups, channels).
     of_x, of_w : Tensor
-        Of the shapes of ``lanes`` and ``w``.
-    needs : sequence of bool
-        Which of the two are wanted.
+        What is added to, of the shapes of ``lanes`` and ``w``.
     """
-    size, channels = len(tables.by_activation), g.shape[2]
-    step = max(1, _BLOCK_ENTRIES // (size * channels))
-    for group, start in product(range(g.shape[1]), range(0, lanes.shape[2], step)):
-        part = slice(start, start + step)
-        index, chosen, rows = lanes[:, group, part], w[group, :, part].T, g[:, group]
-        count = index.shape[1]
-        if needs[0]:
-            values = _specialised(tables.by_activation, chosen) - zero_points[group]
-            offsets = torch.arange(count, device=index.device, dtype=index.dtype) * size
-            of_x[:, group, part] += _dot_products(rows, values.flatten(0, 1), index + offsets)
-        if needs[1]:
-            by_value = g.new_zeros((count, size, channels))
-            for lane in range(count):
-                by_value[lane].index_add_(0, index[:, lane], rows)
-            of_w[group, :, part] += by_value.mul_(_specialised(tables.by_weight, chosen)).sum(dim=1).T
+
+    by_activation: Tensor | None
+    by_weight: Tensor | None
+    size: tuple[int, int]
+    g: Tensor
+    lanes: Tensor
+    w: Tensor
+    zero_points: Tensor
+    of_x: Tensor
+    of_w: Tensor
+
+    def add_by_specialised_tables(self) -> None:
+        """Specialise the tables to the weights of some lanes at a time."""
+        groups, channels, lanes = self.w.shape
+        step = max(1, _BLOCK_ENTRIES // (self.size[0] * channels))
+        for group, start in product(range(groups), range(0, lanes, step)):
+            part = slice(start, start + step)
+            index, chosen, rows = self.lanes[:, group, part], self.w[group, :, part].T, self.g[:, group]
+            count = index.shape[1]
+            if self.by_activation is not None:
+                values = _specialised(self.by_activation, chosen) - self.zero_points[group]
+                offsets = torch.arange(count, device=index.device, dtype=index.dtype) * self.size[0]
+                self.of_x[:, group, part] += _dot_products(rows, values.flatten(0, 1), index + offsets)
+            if self.by_weight is not None:
+                by_value = self.g.new_zeros((count, self.size[0], channels))
+                for lane in range(count):
+                    by_value[lane].index_add_(0, index[:, lane], rows)
+                self.of_w[group, :, part] += by_value.mul_(_specialised(self.by_weight, chosen)).sum(dim=1).T
+
+    def add_by_gather(self) -> None:
+        """Look one derivative up for every product, some rows and channels at a time."""
+        groups, channels, lanes = self.w.shape
+        n_channels = max(1, _BLOCK_PRODUCTS // max(1, groups * lanes))
+        n_rows = max(1, _BLOCK_PRODUCTS // max(1, groups * min(n_channels, channels) * lanes))
+        for start, first in product(range(0, len(self.g), n_rows), range(0, channels, n_channels)):
+            rows, columns = slice(start, start + n_rows), slice(first, first + n_channels)
+            index = self.lanes[rows, :, None] * self.size[1] + self.w[:, columns]  # (rows, groups, channels, lanes)
+            values = self.g[rows, :, columns, None]
+            if self.by_activation is not None:
+                slopes = self.by_activation.take(index) - self.zero_points[:, columns, None]
+                self.of_x[rows] += (slopes * values).sum(dim=2)
+            if self.by_weight is not None:
+                self.of_w[:, columns] += (self.by_weight.take(index) * values).sum(dim=0)
 
 
 def _specialised(table: Tensor, w: Tensor) -> Tensor:
@@ -226,28 +240,3 @@ def _dot_products(rows: Tensor, table: Tensor, index: Tensor) -> Tensor:
         rows, table, index.flatten(), offsets, of_entry, _SUM
     )
     return found.reshape(index.shape)
-
-
-def _by_gather(
-    tables: _Tables,
-    zero_points: Tensor,
-    g: Tensor,
-    lanes: Tensor,
-    w: Tensor,
-    of_x: Tensor,
-    of_w: Tensor,
-    needs: Sequence[bool],
-) -> None:
-    """Like `_by_specialised_tables`, one lookup per product."""
-    _, groups, channels = g.shape
-    n_channels = max(1, _BLOCK_PRODUCTS // max(1, groups * lanes.shape[2]))
-    n_rows = max(1, _BLOCK_PRODUCTS // max(1, groups * min(n_channels, channels) * lanes.shape[2]))
-    for start, first in product(range(0, len(g), n_rows), range(0, channels, n_channels)):
-        rows, columns = slice(start, start + n_rows), slice(first, first + n_channels)
-        index = lanes[rows, :, None] * tables.by_activation.shape[1] + w[:, columns]  # (rows, groups, channels, lanes)
-        values = g[rows, :, columns, None]
-        if needs[0]:
-            slopes = tables.by_activation.take(index) - zero_points[:, columns, None]
-            of_x[rows] += (slopes * values).sum(dim=2)
-        if needs[1]:
-            of_w[:, columns] += (tables.by_weight.take(index) * values).sum(dim=0)

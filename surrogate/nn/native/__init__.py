@@ -22,8 +22,17 @@ The environment variable ``AXSURROGATE_TABLE_KERNEL`` names one to run instead; 
 cannot hold is refused. Unnamed, PyTorch's operations take such tables. All return the same integers.
 """
 
+from surrogate.nn.native.active import ActiveTable
 from surrogate.nn.native.library import KERNELS, active_kernel, available_kernels
 from surrogate.nn.native.products import NativeProducts
 from surrogate.nn.native.sums import NativeTable, NativeWeights
 
-__all__ = ["KERNELS", "NativeProducts", "NativeTable", "NativeWeights", "active_kernel", "available_kernels"]
+__all__ = [
+    "KERNELS",
+    "ActiveTable",
+    "NativeProducts",
+    "NativeTable",
+    "NativeWeights",
+    "active_kernel",
+    "available_kernels",
+]
