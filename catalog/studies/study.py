@@ -1,7 +1,8 @@
 """The folder of a study: its settings, a line for every measurement that is done, checkpoints, and tables.
 
-| ``settings.json`` | what every measurement depends on; a study is resumed with the same settings alone |
+| file              | holds                                                                              |
 |-------------------|------------------------------------------------------------------------------------|
+| ``settings.json`` | what every measurement depends on; a study is resumed with the same settings alone |
 | ``cells.jsonl``   | a line for each measurement that is done (`catalog.json_lines`)                    |
 | ``checkpoints/``  | states of networks in training                                                     |
 | ``results.csv``   | the tidy table: one measurement a row, and a column for each of its quantities     |

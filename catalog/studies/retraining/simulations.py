@@ -1,14 +1,14 @@
 """The ways in which a multiplier is simulated while a network is retrained.
 
-| method          | products while retraining                                                                             |
-|-----------------|-------------------------------------------------------------------------------------------------------|
-| ``none``        | accurate ones of quantised operands: the multiplier is met in the test only                           |
-| ``behavioural`` | the multiplier's own, each looked up in its table                                                     |
-| ``exact``       | the multiplier's own, by an exact surrogate: matrix products of transformed operands                  |
-| ``htp``         | the published recipe's model of the multiplier                                                        |
-| ``lowrankK``    | the best model of ``K`` products, such as ``lowrank2``                                                |
-| ``linear``      | a regression with five coefficients (`surrogate.nn.simulation.products`)                              |
-| ``noise``       | accurate, with additive Gaussian errors of the multiplier's moments (`surrogate.nn.simulation.noise`) |
+| method          | products while retraining                                                                    |
+|-----------------|----------------------------------------------------------------------------------------------|
+| ``none``        | accurate ones of quantised operands: the multiplier is met in the test only                  |
+| ``behavioural`` | the multiplier's own, each looked up in its table                                            |
+| ``exact``       | the multiplier's own, by an exact surrogate: matrix products of transformed operands         |
+| ``htp``         | the published recipe's model of the multiplier                                               |
+| ``lowrankK``    | the best model of ``K`` products, such as ``lowrank2``                                       |
+| ``linear``      | a regression with five coefficients (`surrogate.nn.simulation.products`)                     |
+| ``noise``       | accurate, with Gaussian errors of the multiplier's moments (`surrogate.nn.simulation.noise`) |
 """
 
 from __future__ import annotations

@@ -66,15 +66,15 @@ def correct_(
 ) -> tuple[LayerCorrection, ...]:
     """Correct a converted model for the mean error of its multipliers, in place, without training.
 
-    | method           | batches | what is done                                                                                                                  |
-    |------------------|---------|-------------------------------------------------------------------------------------------------------------------------------|
-    | ``"analytic"``   | no      | batch-norm statistics are scaled by ``1 + e`` and ``(1 + e)**2``, ``e`` the mean relative error of the layer's multiplier     |
-    | ``"gain"``       | yes     | the same with the gain of the layer's outputs, measured, and the mean error beside it                                         |
-    | ``"reestimate"`` | yes     | all batch-norm statistics are estimated anew; see `reestimate_batch_norm_`                                                    |
-    | ``"bias"``       | yes     | the mean error of each channel is measured, and taken off the layer's bias, or added to the running mean of its normalisation |
-    | ``"bias"``       | no      | the same of the part of the error that follows from the weights alone, exactly                                                |
-    | ``"auto"``       | yes     | ``"bias"`` for layers without batch normalisation, then ``"reestimate"``                                                      |
-    | ``"auto"``       | no      | ``"analytic"``                                                                                                                |
+    | method           | batches | what is done                                                                      |
+    |------------------|---------|-----------------------------------------------------------------------------------|
+    | ``"analytic"``   | no      | batch-norm statistics times ``1 + e``, ``(1 + e)**2`` (mean relative error ``e``) |
+    | ``"gain"``       | yes     | the same with the gain of the outputs, measured, and the mean error beside it     |
+    | ``"reestimate"`` | yes     | all batch-norm statistics are estimated anew; see `reestimate_batch_norm_`        |
+    | ``"bias"``       | yes     | mean errors of channels, measured, off the bias, or onto the mean of the norm     |
+    | ``"bias"``       | no      | the same of the part of the error that follows from the weights alone, exactly    |
+    | ``"auto"``       | yes     | ``"bias"`` for layers without batch normalisation, then ``"reestimate"``          |
+    | ``"auto"``       | no      | ``"analytic"``                                                                    |
 
     Parameters
     ----------
