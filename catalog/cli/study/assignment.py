@@ -122,7 +122,10 @@ def assignment(
             retrained = layers.retrained(retraining, learning_rate / 10)
             ranked = [row | {"retrained": retrained[row["multiplier"]]} for row in ranked]
     inexact = [row for row in ranked if row["mae"] > 0]
-    found = correlations(inexact) if len(inexact) > 2 else []
+    found = []
+    for against in ("measured", "retrained") if retraining else ("measured",):
+        if sum(row[against] is not None for row in inexact) > 2:
+            found += correlations(inexact, against)
     most = max(energies.values(), default=1.0)
     uniform = [row | {"share": row["energy"] / most} for row in ranked if row["energy"] is not None]
     title = f"{network} on {loaded.settings['data']}"
@@ -184,8 +187,8 @@ def _share(text: str) -> float:
     return value
 
 
-def _points(share: float) -> str:
-    return f"{100 * share:.2f}"
+def _points(share: float | None) -> str:
+    return "diverged" if share is None else f"{100 * share:.2f}"
 
 
 def _print_ranking(rows: list[Row]) -> None:
@@ -211,10 +214,17 @@ def _print_correlations(found: list[dict[str, Any]]) -> None:
         return
     from catalog.studies.assignment import PREDICTORS
 
-    columns = (("", "ranked by"), ("", "Spearman's rho"), ("95 % interval", "from"), ("95 % interval", "to"))
-    grid = Grid(f"Ranks against those of measured accuracy, {found[0]['n']} multipliers", columns, frozenset({0}))
+    columns = (
+        ("", "accuracy"),
+        ("", "ranked by"),
+        ("", "Spearman's rho"),
+        ("95 % interval", "from"),
+        ("95 % interval", "to"),
+    )
+    grid = Grid(f"Ranks against those of accuracies, {found[0]['n']} multipliers", columns, frozenset({0, 1}))
     for row in found:
-        grid.rows.append([PREDICTORS[row["predictor"]], *(f"{row[name]:.3f}" for name in ("rho", "low", "high"))])
+        about = row["against"], PREDICTORS[row["predictor"]]
+        grid.rows.append([*about, *(f"{row[name]:.3f}" for name in ("rho", "low", "high"))])
     grid.print()
     print_line("")
 

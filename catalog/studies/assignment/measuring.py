@@ -124,8 +124,10 @@ class LayerStudy:
             rows.append(row | {"energy": candidate.energy})
         return sorted(rows, key=lambda row: -row["predicted"])
 
-    def retrained(self, steps: int, learning_rate: float, names: Iterable[str] | None = None) -> dict[str, float]:
-        """Measure the accuracy with candidates in every layer after brief retraining, by name.
+    def retrained(
+        self, steps: int, learning_rate: float, names: Iterable[str] | None = None
+    ) -> dict[str, float | None]:
+        """Measure the accuracy with candidates in every layer after brief retraining, by name; None if it diverges.
 
         Parameters
         ----------
@@ -181,10 +183,15 @@ class LayerStudy:
         }
 
     def _retrained(self, candidate: Candidate, steps: int, learning_rate: float) -> Row:
+        from surrogate.nn.errors import QuantisationError
         from surrogate.nn.training import train
 
         model = self._with(candidate.multiplier)
-        train(model, self.images, steps=steps, learning_rate=learning_rate, batch_size=_BATCH, seed=self.recipe.seed)
+        seed = self.recipe.seed
+        try:
+            train(model, self.images, steps=steps, learning_rate=learning_rate, batch_size=_BATCH, seed=seed)
+        except QuantisationError:  # of weights that are no longer finite
+            return {"measured": None}
         return {"measured": self._accuracy(model)}
 
     def _assigned(self, budget: float) -> Row:

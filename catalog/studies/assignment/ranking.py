@@ -40,25 +40,27 @@ def naive_predictors(multiplier: Multiplier, weights: OperandDistributions) -> d
     }
 
 
-def correlations(rows: Iterable[Mapping[str, Any]], measured: str = "measured") -> list[dict[str, Any]]:
+def correlations(rows: Iterable[Mapping[str, Any]], against: str = "measured") -> list[dict[str, Any]]:
     """Correlate the ranks by each of `PREDICTORS` with those by measured accuracy.
 
     Parameters
     ----------
     rows : iterable of dict
-        Of multipliers, as `LayerStudy.rank` returns them, at least 3.
-    measured : str
-        Column of the accuracy to correlate with.
+        Of multipliers, as `LayerStudy.rank` returns them.
+    against : str
+        Column of the accuracy to correlate with; rows in which it is None are left out, and at least 3 must remain.
 
     Returns
     -------
     list of dict
-        A row for each predictor: ``predictor``, ``rho``, ``low``, ``high``, ``n``; positive where it ranks rightly.
+        A row for each predictor: ``against``, ``predictor``, ``rho``, ``low``, ``high``, ``n``; positive where it
+        ranks rightly.
     """
-    rows = list(rows)
-    accuracies = [row[measured] for row in rows]
+    rows = [row for row in rows if row[against] is not None]
+    accuracies = [row[against] for row in rows]
     found = []
     for column in PREDICTORS:
         values = [row[column] if column == "predicted" else -abs(row[column]) for row in rows]
-        found.append({"predictor": column, **rank_correlation(values, accuracies).to_dict()})
+        correlation = rank_correlation(values, accuracies).to_dict()
+        found.append({"against": against, "predictor": column, **correlation})
     return found

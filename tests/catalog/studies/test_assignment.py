@@ -132,6 +132,8 @@ def test_study_ranks_assigns_and_resumes(layers, images, monkeypatch):
     assert by_name["trunc8s_t2"]["energy"] == 0.2
     found = {row["predictor"]: row["rho"] for row in correlations(ranked)}
     assert set(found) == set(PREDICTORS)
+    without = [row | {"retrained": None if row["multiplier"] == "etm8s" else row["measured"]} for row in ranked]
+    assert {row["n"] for row in correlations(without, "retrained")} == {4}
     assert found["predicted"] > 0.5
 
     budgets = [0.4, 0.8]
@@ -144,6 +146,7 @@ def test_study_ranks_assigns_and_resumes(layers, images, monkeypatch):
         assert loaded.predicted_accuracy == row["predicted"]
     retrained = layers.retrained(4, 0.01, ["trunc8s_t2"])
     assert set(retrained) == {"trunc8s_t2"}
+    assert layers.retrained(2, 1e30, ["etm8s"]) == {"etm8s": None}  # it diverges
 
     again = Study.open(layers.study.folder, "assignment", {})
     monkeypatch.setattr("catalog.studies.assignment.measuring.trained_network", None)  # nothing is done again
