@@ -6,9 +6,9 @@ accurately, so the figures of a layer do not depend on the multipliers of others
 
 In a dot product the mean relative error ``e`` of the products survives, as a gain near ``1 + e``, while their
 deviations from it partly cancel. How much is left, as a share of the output's variance, depends on how many products
-add up, and on how much of them cancels: M. S. Kim, A. A. Del Barrio, H. Kim, N. Bagherzadeh, "The Effects of
-Approximate Multiplication on Convolutional Neural Networks", IEEE Trans. Emerging Topics in Computing 10(2), 2022, find
-more in grouped convolutions than in conventional ones, and most in depthwise ones.
+add up, and on how far they cancel: M. S. Kim, A. A. Del Barrio, H. Kim, N. Bagherzadeh, "The Effects of Approximate
+Multiplication on Convolutional Neural Networks", IEEE Trans. Emerging Topics in Computing 10(2), 2022, find more in
+grouped convolutions than in conventional ones, and most in depthwise ones.
 """
 
 from __future__ import annotations
