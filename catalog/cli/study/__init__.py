@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from catalog.cli.study import assignment, granularity, hybrid, retraining
+from catalog.cli.study import assignment, granularity, hybrid, inference, retraining
 
 app = typer.Typer(
     name="study",
@@ -16,3 +16,4 @@ app.command()(assignment.assignment)
 app.command()(hybrid.hybrid)
 app.command()(retraining.retraining)
 app.command()(granularity.granularity)
+app.command()(inference.inference)

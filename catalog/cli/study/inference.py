@@ -1,0 +1,119 @@
+"""``axsurrogate study inference``: batch-norm statistics and biases corrected for multipliers, without training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from catalog.cli.arguments import Json
+from catalog.cli.console import percent, plain, print_json, print_line, progress
+from catalog.cli.grid import Grid
+from catalog.cli.study.options import (
+    Augment,
+    BatchSize,
+    Data,
+    Epochs,
+    Multipliers,
+    Output,
+    Rate,
+    Seeds,
+    TestImages,
+    TrainImages,
+    load_data,
+)
+
+if TYPE_CHECKING:
+    from catalog.studies.study import Row
+
+
+def inference(
+    data: Data = "digits",
+    network: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="resnet20, resnext20, mobilenet, vgg11-nobn, lenet5, ...; -wN after it is its width. Repeatable.",
+        ),
+    ] = None,
+    multiplier: Multipliers = None,
+    epochs: Epochs = 8,
+    learning_rate: Rate = 0.05,
+    batch_size: BatchSize = 64,
+    augment: Augment = False,
+    seeds: Seeds = 1,
+    calibration: Annotated[
+        int,
+        typer.Option(metavar="N", min=2, help="Training images that ranges, statistics and errors are measured on."),
+    ] = 1024,
+    train_images: TrainImages = None,
+    test_images: TestImages = None,
+    output: Output = Path("study-inference"),
+    json: Json = False,
+) -> None:
+    """Inference without retraining: what corrected batch-norm statistics and biases bring back.
+
+    Networks are trained in float, converted to each multiplier, and tested uncorrected and with each correction. The
+    share of the multiplier's error in the variance of each layer's outputs is measured beside it.
+    """
+    from catalog import resolve
+    from catalog.studies.inference import MULTIPLIERS, NETWORKS, run_inference
+    from catalog.studies.inference_results import accuracy_rows, layer_rows, means, plot_inference, shares
+    from catalog.studies.study import Study
+    from multipliers.plot import save_figure
+    from surrogate.nn.training import Recipe
+
+    loaded = load_data(data, train_images, test_images)
+    recipe = Recipe(epochs, learning_rate, batch_size, weight_decay=1e-4, augment=augment)
+    circuits = [resolve(label) for label in multiplier or MULTIPLIERS]
+    study = Study.open(output, "inference", loaded.settings | recipe.to_dict() | {"calibration": calibration})
+    with progress("inference without retraining") as advance:
+        rows = run_inference(
+            study,
+            loaded.images,
+            network or NETWORKS,
+            recipe,
+            circuits,
+            seeds=seeds,
+            calibration=calibration,
+            told=lambda stage, done, total: advance(done, total, stage),
+        )
+    accuracies, layers = accuracy_rows(rows), layer_rows(rows)
+    averages, kinds = means(rows), shares(layers)
+    files = [*study.write_tables(accuracies), *study.write_tables(layers, "error_variance")]
+    files.append(study.folder / "inference.png")
+    save_figure(plot_inference(averages, layers, f"{loaded.settings['data']}, {epochs} epochs"), files[-1])
+    if json:
+        print_json({"rows": accuracies, "layers": layers, "means": averages, "shares": kinds})
+        return
+    _print(averages, kinds)
+    print_line("")
+    for path in files:
+        print_line(f"wrote {path}")
+
+
+def _print(averages: list[Row], kinds: list[Row]) -> None:
+    from catalog.studies.inference import CORRECTIONS, REFERENCES
+
+    corrections = [c for c in ("float", *REFERENCES, *CORRECTIONS) if any(c in row for row in averages)]
+    heads = [("", "network"), ("", "multiplier"), ("mean rel.", "error"), *map(_head, corrections)]
+    grid = Grid("Test accuracy in %, by correction", heads, frozenset({0, 1}))
+    for row in averages:
+        values = ["-" if row.get(c) is None else f"{100 * row[c]:.2f}" for c in corrections]
+        grid.rows.append([plain(row["network"]), plain(row["multiplier"]), percent(row["relative_error"]), *values])
+    grid.print()
+    print_line("")
+    columns = ("network", "multiplier", "kind", "layers", "gain", "share", "beside gain")
+    grid = Grid(
+        "Error variance over output variance, means of layers", [("", c) for c in columns], frozenset({0, 1, 2})
+    )
+    for row in kinds:
+        shown = [f"{row['gain']:.4f}", percent(row["share"]), percent(row["random_share"])]
+        grid.rows.append([plain(row["network"]), plain(row["multiplier"]), row["kind"], str(row["layers"]), *shown])
+    grid.print()
+
+
+def _head(correction: str) -> tuple[str, str]:
+    first, _, second = correction.rpartition(", ")
+    return first, second
