@@ -47,7 +47,7 @@ def layer_rows(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
 
 
 def shares(layers: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Average the shares of error variance by network, multiplier and kind of layer."""
+    """Return medians over layers of the shares of error variance, by network, multiplier and kind of layer."""
     groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for row in layers:
         groups.setdefault((row["network"], row["multiplier"], row["kind"]), []).append(row)
@@ -57,7 +57,7 @@ def shares(layers: Sequence[Mapping[str, Any]]) -> list[Row]:
             "multiplier": multiplier,
             "kind": kind,
             "layers": len(group),
-            **{name: statistics.fmean(row[name] for row in group) for name in ("gain", "share", "random_share")},
+            **{name: statistics.median(row[name] for row in group) for name in ("gain", "share", "total_share")},
         }
         for (network, multiplier, kind), group in groups.items()
     ]
@@ -115,7 +115,7 @@ def plot_inference(averages: Sequence[Mapping[str, Any]], layers: Sequence[Mappi
             axis.plot([place] * len(points), points, "o", ms=3, alpha=0.6, color=_COLOURS[index + 2], label=label)
     axis.set_xticks(range(len(names)), names, fontsize=8)
     axis.set_yscale("log")
-    axis.set_ylabel("error / output variance, %")
+    axis.set_ylabel("error variance / output variance, %")
     axis.set_title("each layer of all networks", fontsize=9, loc="left")
     axis.legend(fontsize=7, frameon=False, ncols=len(kinds), loc="lower right")
     figure.suptitle(title)

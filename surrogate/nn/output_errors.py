@@ -61,15 +61,18 @@ class OutputErrors:
 
     @property
     def share(self) -> float:
-        """Variance of ``y' - y`` over that of ``y'``, both summed over channels; 0 where nothing varies."""
-        return self._of_output(float(self.error_variance.sum()))
+        """Variance of ``y' - g y`` over that of ``y'``, both summed over channels; 0 where nothing varies.
 
-    @property
-    def random_share(self) -> float:
-        """The same of ``y' - g y``: what a correction of scale and mean leaves."""
+        What a correction of scale and mean leaves of the error.
+        """
         slope = self.gain - 1
         left = self.error_variance - 2 * slope * self.covariance + slope**2 * self.variance
         return self._of_output(float(left.sum()))
+
+    @property
+    def total_share(self) -> float:
+        """The same of ``y' - y``, the whole error."""
+        return self._of_output(float(self.error_variance.sum()))
 
     def _of_output(self, variance: float) -> float:
         total = float((self.variance + 2 * self.covariance + self.error_variance).sum())
@@ -92,8 +95,8 @@ class ErrorVariance:
         See `OutputErrors.gain`.
     share : float
         Error variance over output variance; see `OutputErrors.share`.
-    random_share : float
-        The same without what the gain explains.
+    total_share : float
+        The same with what the gain explains.
     """
 
     layer: str
@@ -101,7 +104,7 @@ class ErrorVariance:
     n_products: int
     gain: float
     share: float
-    random_share: float
+    total_share: float
 
     def to_dict(self) -> dict[str, Any]:
         """Fields as plain JSON values."""
@@ -160,7 +163,7 @@ def error_variance(
             layers[name].kernel(layers[name].weight)[0].numel(),
             errors.gain,
             errors.share,
-            errors.random_share,
+            errors.total_share,
         )
         for name, errors in found.items()
     )

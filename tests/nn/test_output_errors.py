@@ -66,8 +66,8 @@ def test_moments_are_those_of_all_outputs():
         gain = 1 + (centred * residue).sum() / (centred**2).sum()
         output = (y + error).var(axis=1).sum()
         assert moments.gain == pytest.approx(gain)
-        assert moments.share == pytest.approx(error.var(axis=1).sum() / output)
-        assert moments.random_share == pytest.approx((residue - (gain - 1) * centred).var(axis=1).sum() / output)
+        assert moments.total_share == pytest.approx(error.var(axis=1).sum() / output)
+        assert moments.share == pytest.approx((residue - (gain - 1) * centred).var(axis=1).sum() / output)
 
 
 def test_kinds_of_layers():
@@ -78,7 +78,7 @@ def test_kinds_of_layers():
         ("5", "depthwise", 9),
         ("7", "linear", 32),
     ]
-    assert all(0 < v.random_share < v.share < 0.1 and 0.9 < v.gain < 1 for v in found)
+    assert all(0 < v.share < v.total_share < 0.1 and 0.9 < v.gain < 1 for v in found)
 
 
 def test_transposed_and_one_dimensional_layers_have_kinds_too():
@@ -93,7 +93,7 @@ def test_transposed_and_one_dimensional_layers_have_kinds_too():
 
 def test_accurate_products_do_not_err():
     for value in error_variance(approximate("exact8s"), BATCHES):
-        assert (value.gain, value.share, value.random_share) == (1, 0, 0)
+        assert (value.gain, value.total_share, value.share) == (1, 0, 0)
 
 
 def test_layers_are_measured_each_by_itself():

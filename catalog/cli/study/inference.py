@@ -104,12 +104,12 @@ def _print(averages: list[Row], kinds: list[Row]) -> None:
         grid.rows.append([plain(row["network"]), plain(row["multiplier"]), percent(row["relative_error"]), *values])
     grid.print()
     print_line("")
-    columns = ("network", "multiplier", "kind", "layers", "gain", "share", "beside gain")
+    columns = ("network", "multiplier", "kind", "layers", "gain", "share", "with gain")
     grid = Grid(
         "Error variance over output variance, means of layers", [("", c) for c in columns], frozenset({0, 1, 2})
     )
     for row in kinds:
-        shown = [f"{row['gain']:.4f}", percent(row["share"]), percent(row["random_share"])]
+        shown = [f"{row['gain']:.4f}", percent(row["share"]), percent(row["total_share"])]
         grid.rows.append([plain(row["network"]), plain(row["multiplier"]), row["kind"], str(row["layers"]), *shown])
     grid.print()
 
