@@ -37,13 +37,14 @@ CORRECTIONS = {
     "analytic": ("analytic", False),
     "gain": ("gain", True),
     "reestimate": ("reestimate", True),
+    "transfer": ("transfer", True),
     "bias": ("bias", True),
     "auto": ("auto", True),
     "separable": ("bias", False),
 }
 """Rows by name: the method of `surrogate.nn.correct_`, and whether it is given batches."""
 
-WITH_STATISTICS = (*REFERENCES, "none", "analytic", "gain", "reestimate", "bias", "auto")
+WITH_STATISTICS = (*REFERENCES, "none", "analytic", "gain", "reestimate", "transfer", "bias", "auto")
 """Rows of networks with batch normalisation."""
 
 WITHOUT_STATISTICS = (REFERENCES[0], "none", "separable", "bias")
@@ -100,7 +101,7 @@ def run_inference(
     for network in networks:
         for seed in range(seeds):
             model = trained_network(study, network, images, replace(recipe, seed=seed), told, seed)
-            subject = _Subject(network, seed, model, images, images.x_train[:calibration].split(_BATCH))
+            subject = _Subject(network, seed, model, images, cast(Any, images.x_train[:calibration]).split(_BATCH))
             cells = [
                 _float_cell(subject),
                 *(cell for simulation in simulations for cell in _cells(subject, simulation)),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 KINDS = ("conventional", "grouped", "depthwise", "linear")
 
-_COLOURS = ("#bbbbbb", "#56b4e9", "#0072b2", "#009e73", "#e69f00", "#cc79a7", "#f0e442")
+_COLOURS = ("#bbbbbb", "#56b4e9", "#0072b2", "#009e73", "#e69f00", "#cc79a7", "#f0e442", "#d55e00")
 
 
 def accuracy_rows(rows: Sequence[Mapping[str, Any]]) -> list[Row]:

@@ -19,7 +19,7 @@ from surrogate.nn.convert import approximate_, approximate_layers, restore_
 from surrogate.nn.corrections.changes import revert_correction_
 from surrogate.nn.corrections.correct import LayerCorrection, correct_
 from surrogate.nn.corrections.folding import fold_batch_norm_
-from surrogate.nn.corrections.statistics import reestimate_batch_norm_
+from surrogate.nn.corrections.statistics import reestimate_batch_norm_, transfer_batch_norm_
 from surrogate.nn.costs import measure_costs
 from surrogate.nn.distributions import from_model
 from surrogate.nn.errors import ConversionError, NotCalibratedError, QuantisationError
@@ -80,4 +80,5 @@ __all__ = [
     "restore_",
     "restore_weights_",
     "revert_correction_",
+    "transfer_batch_norm_",
 ]

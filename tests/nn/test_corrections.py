@@ -24,6 +24,7 @@ from surrogate.nn import (
     output_errors,
     reestimate_batch_norm_,
     revert_correction_,
+    transfer_batch_norm_,
 )
 from surrogate.nn.corrections.separable import separable_error
 from surrogate.nn.corrections.statistics import mean_relative_error
@@ -160,6 +161,21 @@ def test_statistics_are_averages_over_the_batches(seeded):
     assert model[1].momentum == 0.1
 
 
+def test_transferred_statistics_are_those_of_training_changed_by_what_the_products_change(seeded):
+    model = converted(nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4)))
+    before = copy.deepcopy(model[1])
+    assert transfer_batch_norm_(model, data()) == ("1",)
+    estimates = []
+    for name in ("quantised", "approximate"):
+        with mode(model, name), torch.no_grad():
+            outputs = [model[0](x).double().numpy().swapaxes(0, 1).reshape(4, -1) for x in data()]
+        estimates.append([np.mean([f(y) for y in outputs], axis=0) for f in (lambda y: y.mean(1), lambda y: y.var(1))])
+    (mean, variance), (mean_now, variance_now) = estimates
+    np.testing.assert_allclose(model[1].running_mean.numpy(), before.running_mean.numpy() + mean_now - mean, rtol=1e-4)
+    np.testing.assert_allclose(model[1].running_var.numpy(), before.running_var.numpy() * variance_now / variance, 1e-4)
+    assert model[1].num_batches_tracked == before.num_batches_tracked
+
+
 def test_ranges_and_weights_stay_as_they_are(net):
     before = state(net)
     reestimate_batch_norm_(net, data())
@@ -280,7 +296,7 @@ def test_biases_shift_running_means_where_there_are_some(net):
 def test_models_of_surrogates_alone_are_corrected_for_these(seeded):
     multiplier = get("bfloat10s")
     model = converted(Net(), None, surrogate=surrogate.discover(multiplier))
-    assert [c.method for c in correct_(model, data())] == ["reestimate", "reestimate", "bias", "bias"]
+    assert [c.method for c in correct_(model, data())] == ["transfer", "transfer", "bias", "bias"]
     e = error_metrics(multiplier).relative_bias
     assert -0.003 < e < 0
     assert mean_relative_error(model.conv1.config) == pytest.approx(e, rel=1e-9)
@@ -290,7 +306,7 @@ def test_models_of_surrogates_alone_are_corrected_for_these(seeded):
 # ---------------------------------------------------------------- once, and back
 
 
-@pytest.mark.parametrize("method", ["analytic", "gain", "reestimate", "bias", "auto"])
+@pytest.mark.parametrize("method", ["analytic", "gain", "reestimate", "transfer", "bias", "auto"])
 def test_twice_is_once_and_all_can_be_taken_back(net, method):
     before = state(net)
     batches = None if method == "analytic" else data()
@@ -323,22 +339,37 @@ def test_what_has_been_trained_since_stays(net):
     assert torch.equal(net.bn1.running_mean, trained)
 
 
-def test_a_failure_leaves_statistics_as_they_were(net):
+@pytest.mark.parametrize("estimate", [reestimate_batch_norm_, transfer_batch_norm_])
+def test_a_failure_leaves_statistics_as_they_were(net, estimate):
     correct_(net, method="analytic")
     before = state(net)
 
-    def broken():
-        yield data(1)[0]
-        raise RuntimeError("no more images")
+    class Broken(list):
+        calls = 0
+
+        def __iter__(self):
+            Broken.calls += 1
+            yield self[0]
+            if estimate is reestimate_batch_norm_ or Broken.calls == 2:
+                raise RuntimeError("no more images")
 
     with pytest.raises(RuntimeError, match="no more images"):
-        reestimate_batch_norm_(net, broken())
+        estimate(net, Broken(data(1)))
     assert same(state(net), before)
     assert net.bn1.momentum == 0.1
+    assert net.conv1.mode == "approximate"
     with pytest.raises(ConversionError, match="pass at least one batch"):
-        reestimate_batch_norm_(net, [])
+        estimate(net, [])
     assert same(state(net), before)
     assert set(revert_correction_(net)) == {"bn1", "bn2"}
+
+
+def test_statistics_that_the_user_estimated_are_not_taken_back(net):
+    reestimate_batch_norm_(net, data())
+    before = state(net)
+    correct_(net, data())
+    revert_correction_(net)
+    assert same(state(net), before)
 
 
 # ---------------------------------------------------------------- what is refused
@@ -358,12 +389,12 @@ def test_models_that_cannot_be_corrected_say_why(net):
         correct_(net)
     with pytest.raises(ConversionError, match="method must be one of"):
         correct_(net, method="kim")
-    for method in ("gain", "reestimate"):
+    for method in ("gain", "reestimate", "transfer"):
         with pytest.raises(ConversionError, match=f"method='{method}' measures on data; pass batches"):
             correct_(net, method=method)
     with pytest.raises(ConversionError, match="needs no data"):
         correct_(net, data(), "analytic")
-    with pytest.raises(ConversionError, match="iterates the batches twice"):
+    with pytest.raises(ConversionError, match="iterates the batches more than once"):
         correct_(net, iter(data()))
 
 

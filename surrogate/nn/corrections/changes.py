@@ -66,12 +66,14 @@ def revert_correction_(model: nn.Module) -> tuple[str, ...]:
 
     Examples
     --------
-    >>> from surrogate.nn import reestimate_batch_norm_
-    >>> model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
-    >>> reestimate_batch_norm_(model, [torch.rand(8, 1, 8, 8)])
-    ('1',)
-    >>> revert_correction_(model), model[1].running_mean
-    (('1',), tensor([0., 0.]))
+    >>> from surrogate.nn import ApproxConfig, approximate_, calibrate, correct_
+    >>> model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)).eval()
+    >>> approximate_(model, ApproxConfig(multiplier="mitchell8s"))
+    ('0',)
+    >>> calibrate(model, [torch.rand(8, 1, 8, 8)])
+    >>> _ = correct_(model)
+    >>> revert_correction_(model), model[1].running_var
+    (('1',), tensor([1., 1.]))
     """
     reverted = []
     for name, module in model.named_modules():

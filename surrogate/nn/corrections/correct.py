@@ -10,17 +10,26 @@ import torch
 from torch import Tensor, nn
 
 from surrogate.nn.convert import approximate_layers
-from surrogate.nn.corrections.changes import change_, revert_correction_
+from surrogate.nn.corrections.changes import change_, note_change_, originals, revert_correction_
 from surrogate.nn.corrections.pairs import batch_norm_pairs
 from surrogate.nn.corrections.separable import separable_error
-from surrogate.nn.corrections.statistics import mean_relative_error, reestimate_batch_norm_, shift_statistics_
+from surrogate.nn.corrections.statistics import (
+    STATISTICS,
+    batch_norms,
+    mean_relative_error,
+    reestimate_batch_norm_,
+    shift_statistics_,
+    transfer_batch_norm_,
+)
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.layers.layer import ApproxLayer
 from surrogate.nn.output_errors import OutputErrors, check_approximate, output_errors
 from surrogate.nn.progress import Progress
 from surrogate.nn.selection import listed
 
-METHODS = ("auto", "analytic", "gain", "reestimate", "bias")
+METHODS = ("auto", "analytic", "gain", "reestimate", "transfer", "bias")
+
+_ESTIMATES = {"reestimate": reestimate_batch_norm_, "transfer": transfer_batch_norm_}
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,7 @@ class LayerCorrection:
         Name.
     norm : str or None
         Of the batch normalisation of its output, if there is one.
-    method : {"analytic", "gain", "reestimate", "bias", "none"}
+    method : {"analytic", "gain", "reestimate", "transfer", "bias", "none"}
         ``"none"`` if nothing was.
     gain : float or None
         Factor by which the statistics were scaled.
@@ -71,9 +80,10 @@ def correct_(
     | ``"analytic"``   | no      | batch-norm statistics times ``1 + e``, ``(1 + e)**2`` (mean relative error ``e``) |
     | ``"gain"``       | yes     | the same with the gain of the outputs, measured, and the mean error beside it     |
     | ``"reestimate"`` | yes     | all batch-norm statistics are estimated anew; see `reestimate_batch_norm_`        |
+    | ``"transfer"``   | yes     | they change as such estimates do; see `transfer_batch_norm_`                      |
     | ``"bias"``       | yes     | mean errors of channels, measured, off the bias, or onto the mean of the norm     |
     | ``"bias"``       | no      | the same of the part of the error that follows from the weights alone, exactly    |
-    | ``"auto"``       | yes     | ``"bias"`` for layers without batch normalisation, then ``"reestimate"``          |
+    | ``"auto"``       | yes     | ``"bias"`` for layers without batch normalisation, then ``"transfer"``            |
     | ``"auto"``       | no      | ``"analytic"``                                                                    |
 
     Parameters
@@ -81,7 +91,8 @@ def correct_(
     model : nn.Module
         With calibrated approximate layers.
     batches : iterable, optional
-        Inputs of the model, some hundred images; labels are not needed. ``"auto"`` may iterate them twice.
+        Inputs of the model, some hundred images; labels are not needed. ``"auto"`` and ``"transfer"`` iterate them
+        more than once.
     method : str
         See above.
     forward, progress
@@ -120,7 +131,7 @@ def correct_(
     >>> images = [torch.rand(32, 1, 8, 8)]
     >>> calibrate(model, images)
     >>> [(c.layer, c.norm, c.method) for c in correct_(model, images)]
-    [('0', '1', 'reestimate'), ('4', None, 'bias')]
+    [('0', '1', 'transfer'), ('4', None, 'bias')]
     >>> [(c.method, c.gain and round(c.gain, 3)) for c in correct_(model)]
     [('analytic', 0.963), ('none', None)]
     """
@@ -140,25 +151,29 @@ def correct_(
         return tuple(part.take_off(None) for part in parts)
     data = cast(Iterable[Any], batches)
     done: dict[str, LayerCorrection] = {}
-    if method != "reestimate":
+    if method not in _ESTIMATES:
         errors = output_errors(model, data, forward=forward, progress=progress)
         for part in parts:
             if method == "gain":
                 done[part.name] = part.scale_by_gain(errors[part.name])
             elif method == "bias" or part.norm is None:
                 done[part.name] = part.take_off(errors[part.name])
-    if method == "reestimate" or (method == "auto" and norms):
-        reestimate_batch_norm_(model, data, forward=forward, progress=progress)
-        done |= {name: LayerCorrection(name, norm, "reestimate") for name, norm in norms.items()}
+    if method in _ESTIMATES or (method == "auto" and norms):
+        method = "transfer" if method == "auto" else method
+        before = {norm: originals(norm, STATISTICS) for norm in batch_norms(model).values()}
+        _ESTIMATES[method](model, data, forward=forward, progress=progress)
+        for norm, statistics in before.items():
+            note_change_(norm, statistics)
+        done |= {layer: LayerCorrection(layer, name, method) for layer, name in norms.items()}
     return tuple(done.get(name, LayerCorrection(name, None, "none")) for name in layers)
 
 
 def _check(method: str, layers: dict[str, ApproxLayer], norms: dict[str, str], batches: Iterable[Any] | None) -> None:
     """Raise unless the method can do something for the model."""
-    if method in ("gain", "reestimate") and batches is None:
+    if method in ("gain", *_ESTIMATES) and batches is None:
         raise ConversionError(f"method={method!r} measures on data; pass batches of representative inputs")
-    if method == "auto" and iter(cast(Iterable[Any], batches)) is batches:
-        raise ConversionError("method='auto' iterates the batches twice; pass a list or a data loader")
+    if method in ("auto", "transfer") and iter(cast(Iterable[Any], batches)) is batches:
+        raise ConversionError(f"method={method!r} iterates the batches more than once; pass a list or a data loader")
     if method in ("analytic", "gain") and not norms:
         raise ConversionError(
             f"no approximate layer is followed by a batch normalisation with running statistics, which "

@@ -13,7 +13,8 @@ Multiplication on Convolutional Neural Networks", IEEE Trans. Emerging Topics in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, cast
 
@@ -23,13 +24,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from multipliers.function import CallableMultiplier
 from multipliers.metrics import error_metrics
 from multipliers.multiplier import Multiplier
-from surrogate.nn.calibration import run_batches
+from surrogate.nn.calibration import mode, run_batches
 from surrogate.nn.config import ApproxConfig
-from surrogate.nn.corrections.changes import change_, note_change_, originals
+from surrogate.nn.corrections.changes import change_
 from surrogate.nn.errors import ConversionError
 from surrogate.nn.progress import Progress
 
-_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+"""Buffers of a batch normalisation."""
 
 
 def mean_relative_error(config: ApproxConfig) -> float:
@@ -60,7 +62,7 @@ def shift_statistics_(norm: nn.Module, error: Tensor, gain: float = 1.0) -> None
 
     The running mean becomes ``m + error``, the running variance ``gain**2 v``.
     """
-    mean, variance = (cast(Tensor, getattr(norm, name)).double() for name in _STATISTICS[:2])
+    mean, variance = (cast(Tensor, getattr(norm, name)).double() for name in STATISTICS[:2])
     change_(norm, {"running_mean": mean + error, "running_var": gain**2 * variance})
 
 
@@ -96,7 +98,8 @@ def reestimate_batch_norm_(
 
     Notes
     -----
-    `surrogate.nn.revert_correction_` brings the statistics back. On failure they are as before.
+    On failure they are as before. `surrogate.nn.correct_` does the same by ``method="reestimate"``, and remembers what
+    they were.
 
     Examples
     --------
@@ -107,32 +110,93 @@ def reestimate_batch_norm_(
     >>> model.training, bool(model[1].running_mean.abs().min() > 0)
     (True, True)
     """
-    norms = {
+    norms = batch_norms(model)
+    momenta = {name: norm.momentum for name, norm in norms.items()}
+    with _restored_on_failure(norms.values()):
+        try:
+            for norm in norms.values():
+                norm.reset_running_stats()
+                norm.momentum = None  # a plain average
+            if run_batches(model, batches, forward, progress, "estimating statistics", training=norms.values()) == 0:
+                raise ConversionError("statistics are estimated from data; pass at least one batch")
+        finally:
+            for name, norm in norms.items():
+                norm.momentum = momenta[name]
+    return tuple(norms)
+
+
+def transfer_batch_norm_(
+    model: nn.Module,
+    batches: Iterable[Any],
+    *,
+    forward: Callable[[nn.Module, Any], object] | None = None,
+    progress: Progress = None,
+) -> tuple[str, ...]:
+    """Change the statistics of all batch normalisations by what approximate products change, in place.
+
+    They are estimated twice as by `reestimate_batch_norm_`, with accurate and with approximate products of the same
+    operands; with ``m, v`` and ``m', v'`` the two estimates, ``m' - m`` is added to the running mean and the running
+    variance is multiplied by ``v' / v``. What the batches differ in from the data of training, which may have been
+    augmented or more, cancels.
+
+    Parameters, errors and what is returned are those of `reestimate_batch_norm_`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from surrogate.nn import ApproxConfig, approximate_, calibrate
+    >>> model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)).eval()
+    >>> approximate_(model, ApproxConfig(multiplier="mitchell8s"))
+    ('0',)
+    >>> images = [torch.rand(8, 1, 8, 8)]
+    >>> calibrate(model, images)
+    >>> transfer_batch_norm_(model, images)
+    ('1',)
+    >>> bool((0.85 < model[1].running_var).all() and (model[1].running_var < 1).all())
+    True
+    """
+    norms = batch_norms(model)
+    before = _statistics(norms.values())
+    with _restored_on_failure(norms.values()):
+        with mode(model, "quantised"):
+            reestimate_batch_norm_(model, batches, forward=forward, progress=progress)
+        accurate = _statistics(norms.values())
+        reestimate_batch_norm_(model, batches, forward=forward, progress=progress)
+        for norm, trained, estimated in zip(norms.values(), before, accurate, strict=True):
+            mean, variance, n_batches = trained
+            norm.running_mean.copy_(mean.double() + norm.running_mean.double() - estimated[0].double())
+            norm.running_var.copy_(variance.double() * norm.running_var / estimated[1].double().clamp(min=1e-12))
+            norm.num_batches_tracked.copy_(n_batches)
+    return tuple(norms)
+
+
+@contextmanager
+def _restored_on_failure(norms: Collection[_BatchNorm]) -> Iterator[None]:
+    """Bring statistics back if the block raises."""
+    before = _statistics(norms)
+    try:
+        yield
+    except BaseException:
+        for norm, held in zip(norms, before, strict=True):
+            for name, value in zip(STATISTICS, held, strict=True):
+                getattr(norm, name).copy_(value)
+        raise
+
+
+def _statistics(norms: Iterable[_BatchNorm]) -> list[tuple[Tensor, ...]]:
+    return [tuple(getattr(norm, name).clone() for name in STATISTICS) for norm in norms]
+
+
+def batch_norms(model: nn.Module) -> dict[str, _BatchNorm]:
+    """Find the batch normalisations with running statistics, of which there must be some."""
+    found = {
         name: module
         for name, module in model.named_modules()
         if isinstance(module, _BatchNorm) and module.track_running_stats and module.running_mean is not None
     }
-    if not norms:
+    if not found:
         raise ConversionError(
             "the model has no batch normalisation with running statistics; if they have been folded, correct biases: "
             "correct_(model, batches, method='bias')"
         )
-    before = {name: originals(norm, _STATISTICS) for name, norm in norms.items()}
-    held = [(norm, {key: getattr(norm, key).clone() for key in _STATISTICS}, norm.momentum) for norm in norms.values()]
-    try:
-        for norm in norms.values():
-            norm.reset_running_stats()
-            norm.momentum = None  # a plain average
-        if run_batches(model, batches, forward, progress, "estimating statistics", training=norms.values()) == 0:
-            raise ConversionError("statistics are estimated from data; pass at least one batch")
-    except BaseException:
-        for norm, statistics, _ in held:
-            for key, value in statistics.items():
-                getattr(norm, key).copy_(value)
-        raise
-    finally:
-        for norm, _, momentum in held:
-            norm.momentum = momentum
-    for name, norm in norms.items():
-        note_change_(norm, before[name])
-    return tuple(norms)
+    return found
