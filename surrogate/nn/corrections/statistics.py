@@ -162,11 +162,11 @@ def transfer_batch_norm_(
             reestimate_batch_norm_(model, batches, forward=forward, progress=progress)
         accurate = _statistics(norms.values())
         reestimate_batch_norm_(model, batches, forward=forward, progress=progress)
-        for norm, trained, estimated in zip(norms.values(), before, accurate, strict=True):
-            mean, variance, n_batches = trained
-            norm.running_mean.copy_(mean.double() + norm.running_mean.double() - estimated[0].double())
-            norm.running_var.copy_(variance.double() * norm.running_var / estimated[1].double().clamp(min=1e-12))
-            norm.num_batches_tracked.copy_(n_batches)
+        now = _statistics(norms.values())
+        for norm, trained, first, second in zip(norms.values(), before, accurate, now, strict=True):
+            mean = trained[0].double() + second[0].double() - first[0].double()
+            variance = trained[1].double() * second[1].double() / first[1].double().clamp(min=1e-12)
+            _set_statistics(norm, (mean, variance, trained[2]))
     return tuple(norms)
 
 
@@ -178,13 +178,17 @@ def _restored_on_failure(norms: Collection[_BatchNorm]) -> Iterator[None]:
         yield
     except BaseException:
         for norm, held in zip(norms, before, strict=True):
-            for name, value in zip(STATISTICS, held, strict=True):
-                getattr(norm, name).copy_(value)
+            _set_statistics(norm, held)
         raise
 
 
 def _statistics(norms: Iterable[_BatchNorm]) -> list[tuple[Tensor, ...]]:
     return [tuple(getattr(norm, name).clone() for name in STATISTICS) for norm in norms]
+
+
+def _set_statistics(norm: _BatchNorm, values: tuple[Tensor, ...]) -> None:
+    for name, value in zip(STATISTICS, values, strict=True):
+        getattr(norm, name).copy_(value)
 
 
 def batch_norms(model: nn.Module) -> dict[str, _BatchNorm]:
