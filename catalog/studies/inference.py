@@ -200,8 +200,10 @@ def _reference(subject: _Subject, simulation: _Simulation, reference: str) -> di
 
     model = subject.converted(simulation)
     with mode(model, "quantised"):
-        if reference != "quantised":
-            reestimate_batch_norm_(model, subject.batches)
+        if reference == "quantised":
+            return {"accuracy": subject.accuracy(model)}
+        model = copy.deepcopy(model)  # the statistics of the other are those of training still
+        reestimate_batch_norm_(model, subject.batches)
         return {"accuracy": subject.accuracy(model)}
 
 
