@@ -192,6 +192,17 @@ def test_relative_mode_draws_by_the_name_of_the_layer():
     assert torch.equal(*outputs)
 
 
+def test_compiled_graphs_draw_the_same_errors():
+    layer = nn.Linear(4, 3)
+    approximate_(layer, ApproxConfig(multiplier="drum8s_k4"))
+    x = torch.rand(5, 4)
+    calibrate(layer, [x])
+    layer.eval().mode = "relative"
+    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    with torch.no_grad():
+        assert torch.equal(compiled(x), layer(x))  # compiled first: nothing has been drawn yet
+
+
 def test_a_relative_error_must_be_one():
     with pytest.raises(ConversionError, match=r"relative_error must be a RelativeError, got 0\.1"):
         ApproxConfig(multiplier="exact8s", relative_error=0.1)

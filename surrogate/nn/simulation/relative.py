@@ -22,6 +22,7 @@ from surrogate.nn.products.floats import FloatWeights
 from surrogate.nn.simulation.relative_error import RelativeError
 
 
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # drawn when a graph is compiled, once
 def error_factors(error: RelativeError, layer: str, shape: torch.Size) -> Tensor:
     """Draw ``1 + e`` for the weights of a layer, float64; the seed of the error and the layer's name decide them."""
     generator = torch.Generator().manual_seed(zlib.crc32(f"{error.seed}:{layer}".encode()))  # CPU: alike on all devices

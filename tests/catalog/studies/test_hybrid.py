@@ -109,7 +109,7 @@ def test_an_interrupted_study_ends_as_if_it_had_not_been(rows, images, tmp_path,
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_a_held_out_share_that_is_none_is_refused(share, images, tmp_path):
-    with pytest.raises(ValueError, match="of 200 training images leaves .* give a share between 0 and 1"):
+    with pytest.raises(ValueError, match=r"of 200 training images leaves .* give a share between 0 and 1"):
         run(tmp_path, images, error_sources(LEVELS, []), validation=share)
 
 
