@@ -98,7 +98,7 @@ class MarginChange:
 
     def __sub__(self, other: MarginChange) -> MarginChange:
         """Take errors of some layers away again."""
-        return MarginChange(self.mean - other.mean, self.variance - other.variance)
+        return MarginChange(self.mean - other.mean, np.maximum(self.variance - other.variance, 0.0))
 
 
 class AccuracyPredictor:
@@ -231,7 +231,7 @@ class AccuracyPredictor:
         mean = by.gain @ error.gain
         if not self.corrected:
             mean = mean + by.shift @ error.shift
-        return MarginChange(mean, by.variance @ error.variance)
+        return MarginChange(mean, by.shift**2 @ error.variance)
 
     def predict(self, choice: Choice) -> Prediction:
         """Predict the accuracy with a multiplier in all layers, or with one for each.

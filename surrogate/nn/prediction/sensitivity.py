@@ -2,9 +2,11 @@
 
 The margin of an image against a class is the score of its own class less that of the other; the image is classified
 correctly if all are positive. To first order, with ``g`` the gradient of a margin with respect to the outputs ``y`` of
-a layer, a shift of a channel by ``s`` changes the margin by ``s sum g``, a gain ``1 + e`` about the channel's mean by
-``e sum g (y - mean)``, and independent errors of variance ``v`` add ``v sum g**2`` to its variance; the sums run over
-the positions of the channel.
+a layer, a shift of a channel by ``s`` changes the margin by ``s sum g``, and a gain ``1 + e`` about the channel's mean
+by ``e sum g (y - mean)``; the sums run over the positions of the channel. Errors that remain are taken to be random
+from image to image and from channel to channel, but the same at all positions, for they come from the same weights:
+of variance ``v`` they add ``v (sum g)**2`` to the variance of the margin. (Taken to be independent at each position
+they average out, which measurements contradict: see ``docs/studies/assignment.md``.)
 """
 
 from __future__ import annotations
@@ -33,14 +35,13 @@ class Sensitivity:
 
     Attributes
     ----------
-    shift, gain, variance : ndarray of float32, shape (images, rivals, channels)
+    shift, gain : ndarray of float32, shape (images, rivals, channels)
     n_outputs : int
         Outputs for an image.
     """
 
     shift: Float32Array
     gain: Float32Array
-    variance: Float32Array
     n_outputs: int
 
 
@@ -99,8 +100,8 @@ def measure_sensitivities(
     margins = np.concatenate([part.margins for part in parts])
     found = {}
     for name, n_outputs in parts[0].n_outputs.items():
-        shift, gain, variance = (np.concatenate([part.layers[name][i] for part in parts]) for i in range(3))
-        found[name] = Sensitivity(shift, gain, variance, n_outputs)
+        shift, gain = (np.concatenate([part.layers[name][i] for part in parts]) for i in range(2))
+        found[name] = Sensitivity(shift, gain, n_outputs)
     return Sensitivities(margins, found)
 
 
@@ -146,14 +147,14 @@ def _differentiate(
 
     with torch.enable_grad(), _Outputs(layers, keep):
         margins = _margins(model(images), classes, rivals)
-        rows: dict[str, list[list[Tensor]]] = {name: [[], [], []] for name in layers}
+        rows: dict[str, list[list[Tensor]]] = {name: [[], []] for name in layers}
         centred = {name: _by_channel(layers[name], y.detach()) - means[name] for name, y in outputs.items()}
         for rival in range(margins.shape[1]):
             last = rival == margins.shape[1] - 1
             gradients = torch.autograd.grad(margins[:, rival].sum(), list(outputs.values()), retain_graph=not last)
             for name, gradient in zip(outputs, gradients, strict=True):
                 g = _by_channel(layers[name], gradient)
-                for kind, value in zip(rows[name], (g, g * centred[name], g.square()), strict=True):
+                for kind, value in zip(rows[name], (g, g * centred[name]), strict=True):
                     kind.append(value.sum(dim=2))
     return _Batch(
         margins.detach().cpu().numpy(),
