@@ -14,12 +14,14 @@ multipliers of the catalog, and for each multiplier's stand-in: Gaussian errors 
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from multipliers.metrics import error_metrics
+from surrogate.model import MultiplierReference
 
 if TYPE_CHECKING:
     from catalog.studies.study import Row, Study, Told
@@ -72,6 +74,14 @@ class ErrorSource:
         """Modes of layers before and after the switch."""
         first = "approximate" if self.kind == "multiplier" else "relative"
         return first, "float" if self.multiplier is None else "quantised"
+
+    @property
+    def key(self) -> dict[str, str]:
+        """What names it in a study: another multiplier of the same name is another source."""
+        key = {"kind": self.kind, "error": self.name}
+        if self.multiplier is not None:
+            key["fingerprint"] = MultiplierReference.of(self.multiplier).fingerprint[:16]
+        return key
 
     @property
     def baseline(self) -> str:
@@ -178,7 +188,8 @@ class _Source:
         self.study, self.source, self.seed = study, source, seed
         self.recipe, self.network = replace(recipe, seed=seed), network
         self.images, self.held_out = _held_out(images, validation)
-        self.folder = study.checkpoint(f"{source.kind}_{source.name}_seed{seed}").with_suffix("")
+        name = re.sub(r"[^\w-]", "_", "_".join((*source.key.values(), f"seed{seed}")))
+        self.folder = study.checkpoint(name).with_suffix("")
         where = f"{source.kind} {source.name}, seed {seed}"
         first, then = source.modes
         self.training = HybridTraining(
@@ -240,7 +251,7 @@ class _Source:
         """Test accuracy, without errors, of the training that switches at an epoch."""
         from surrogate.nn.training import accuracy
 
-        key = {"kind": self.source.kind, "error": self.source.name, "seed": self.seed, "switch": switch}
+        key: Row = {**self.source.key, "seed": self.seed, "switch": switch}
         if switch == 0:
             key = {"kind": "baseline", "error": self.source.baseline, "seed": self.seed, "switch": 0}
 
@@ -254,7 +265,7 @@ class _Source:
         """Accuracy on the images held out, without errors, after each epoch of approximate training."""
         from surrogate.nn.training import accuracy
 
-        key = {"kind": self.source.kind, "error": self.source.name, "seed": self.seed, "switch": "curve"}
+        key = {**self.source.key, "seed": self.seed, "switch": "curve"}
 
         def compute() -> dict[str, list[float]]:
             epochs = range(1, self.recipe.epochs + 1)

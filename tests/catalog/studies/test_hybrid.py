@@ -13,6 +13,7 @@ from catalog.studies.hybrid_results import means, plot_hybrid, prediction
 from catalog.studies.study import Study
 from multipliers import get
 from multipliers.metrics import error_metrics
+from multipliers.table import TableMultiplier
 from surrogate.nn.training import Images, Recipe, Training
 
 RECIPE = Recipe(3, 0.1, batch_size=32, steps_per_epoch=12)
@@ -105,6 +106,15 @@ def test_an_interrupted_study_ends_as_if_it_had_not_been(rows, images, tmp_path,
     assert told[0] == ("sources of error", 0, 2)
     stages = {stage.partition(":")[0] for stage, *_ in told}
     assert stages == {"sources of error", "gaussian mre4.8 sd6, seed 0", "gaussian mre9.6 sd12, seed 0"}
+
+
+def test_another_multiplier_of_the_same_name_is_trained_anew(images, tmp_path):
+    harmless, harmful = (
+        TableMultiplier(get("exact4s").table() // divisor, "4s", "4s", name="../mine") for divisor in (1, 16)
+    )
+    found = [run(tmp_path, images, error_sources([], [m])[:1], search=())[0] for m in (harmless, harmful)]
+    assert found[0]["accuracy"] == found[0]["baseline"] == found[1]["baseline"]
+    assert found[1]["accuracy"] < found[1]["baseline"]
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
