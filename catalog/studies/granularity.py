@@ -1,8 +1,8 @@
 """Weights of few bits, quantised per tensor or per output channel: what a network keeps of its accuracy.
 
 A float network is quantised and trained on with a multiplier whose operand ``b`` has few bits, once with one scale for
-all weights of a layer and once with one for each output channel. After Trommer, Waschneck, Kumar, "High-Throughput
-Approximate Multiplication Models in PyTorch", DDECS 2023, table II: 8 x n bit circuits of EvoApproxLib, medians.
+all weights of a layer and once with one for each output channel. After Trommer, Waschneck, Kumar, "Fast Retraining of
+Approximate CNNs for High Accuracy", table II: 8 x n bit circuits of EvoApproxLib, medians.
 """
 
 from __future__ import annotations

@@ -62,7 +62,8 @@ def retraining(
 
     A float network is quantised and trained on with accurate products, then retrained by each method from the same
     start with the same batches. Each is tested as it simulates itself, and on the circuit. Interrupted, the study goes
-    on where it was; more multipliers, methods and seeds may be added later.
+    on where it was. More multipliers, methods and seeds may be added later; the tables hold what the last call asked
+    for.
     """
     from catalog.cli.study.multipliers import resolve_multipliers
     from catalog.cli.study.options import load_data

@@ -2,7 +2,7 @@
 
 A network is trained in float, then quantised, then retrained with the multiplier, simulated in several ways from the
 same start with the same batches; what comes out is tested on the circuit itself, bit for bit. After Trommer, Waschneck,
-Kumar, "High-Throughput Approximate Multiplication Models in PyTorch", DDECS 2023.
+Kumar, "Fast Retraining of Approximate CNNs for High Accuracy".
 """
 
 from catalog.studies.retraining.comparison import Row, compare_retraining
