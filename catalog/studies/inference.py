@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from surrogate.nn import ApproxConfig
     from surrogate.nn.training import Images, Recipe
 
-NETWORKS = ("resnet20-w8", "resnext20-w16", "mobilenet-w16", "lenet5")
-"""Conventional, grouped and depthwise convolutions, and no batch normalisation."""
+NETWORKS = ("resnet20-w8", "resnext20-w16-g1", "resnext20-w16-g4", "resnext20-w16-dw", "lenet5")
+"""A deep residual network; one network with conventional, grouped and depthwise convolutions; and one without batch
+normalisation."""
 
-MULTIPLIERS = ("mitchell8s", "mitchw8s_w6c1", "mitchw8s_w4c2", "bam8s_h0v6")
+MULTIPLIERS = ("mitchell8s", "mitchw8s_w4c2", "bam8s_h0v6")
 
 REFERENCES = ("quantised", "quantised, reestimated")
 """What corrections are compared with: accurate products, with the statistics of training and with estimated ones."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from catalog.studies.study import Row
 
-KINDS = ("conventional", "grouped", "depthwise", "linear")
+KINDS = ("pointwise", "conventional", "grouped", "depthwise", "linear")
 
 _COLOURS = ("#bbbbbb", "#56b4e9", "#0072b2", "#009e73", "#e69f00", "#cc79a7", "#f0e442", "#d55e00")
 
@@ -110,7 +110,7 @@ def plot_inference(averages: Sequence[Mapping[str, Any]], layers: Sequence[Mappi
     for index, kind in enumerate(kinds):
         for k, name in enumerate(names):
             points = [100 * r["share"] for r in layers if (r["kind"], r["multiplier"]) == (kind, name)]
-            place = k + (index - (len(kinds) - 1) / 2) * 0.2
+            place = k + (index - (len(kinds) - 1) / 2) * 0.16
             label = kind if k == 0 else None
             axis.plot([place] * len(points), points, "o", ms=3, alpha=0.6, color=_COLOURS[index + 2], label=label)
     axis.set_xticks(range(len(names)), names, fontsize=8)

@@ -13,6 +13,7 @@ grouped convolutions than in conventional ones, and most in depthwise ones.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -87,8 +88,9 @@ class ErrorVariance:
     ----------
     layer : str
         Name.
-    kind : {"linear", "conventional", "grouped", "depthwise"}
-        Of convolutions, whether an output sees all channels of the input, a group of several, or one.
+    kind : {"linear", "pointwise", "conventional", "grouped", "depthwise"}
+        Of convolutions, whether an output sees all channels of the input, a group of several, or one; of those that
+        see all, a kernel of one element is pointwise.
     n_products : int
         That add up to an output.
     gain : float
@@ -235,7 +237,7 @@ def _kind(layer: ApproxLayer) -> str:
     if not isinstance(layer, ApproxConvolution):
         return "linear"
     if layer.groups == 1:
-        return "conventional"
+        return "pointwise" if math.prod(layer.kernel_size) == 1 else "conventional"
     return "depthwise" if layer.groups == layer.in_channels else "grouped"
 
 

@@ -86,6 +86,12 @@ def test_resnext_has_grouped_convolutions_within_its_blocks(depth):
     assert network(torch.zeros(1, 1, 8, 8)).shape == (1, 3)
 
 
+@pytest.mark.parametrize(("name", "expected"), [("g1", [1, 1, 1]), ("g2", [2, 2, 2]), ("dw", [4, 8, 16])])
+def test_groups_of_resnext_go_from_conventional_to_depthwise(name, expected):
+    network = create_network(f"resnext11-w8-{name}", (1, 8, 8), 3)
+    assert [block.conv2.groups for block in network.stages] == expected
+
+
 def test_mobilenet_has_a_depthwise_convolution_before_each_pointwise_one():
     network = MobileNet(channels=1, classes=3, width=4)
     convolutions = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
@@ -102,6 +108,8 @@ def test_mobilenet_has_a_depthwise_convolution_before_each_pointwise_one():
         ("lenet5", LeNet5, 0),
         ("mobilenet-w4", MobileNet, 15),
         ("resnext11-w8", ResNeXt, 10),
+        ("resnext11-w8-g1", ResNeXt, 10),
+        ("resnext11-w8-dw", ResNeXt, 10),
         ("vgg11-w2", VGG, 8),
         ("vgg11-nobn-w2", VGG, 0),
     ],
@@ -113,7 +121,9 @@ def test_networks_have_names(name, kind, n_norms):
     assert network(torch.zeros(2, 1, 8, 8)).shape == (2, 3)
 
 
-@pytest.mark.parametrize("name", ["resnet", "lenet5-w4", "mobilenet20", "resnet8-nobn", "resnext20-w6", "alexnet"])
+@pytest.mark.parametrize(
+    "name", ["resnet", "lenet5-w4", "mobilenet20", "resnet8-nobn", "resnext20-w6", "resnet8-g2", "alexnet"]
+)
 def test_there_are_no_other_networks(name):
     with pytest.raises(NetworkError, match=f"there is no network '{name}'"):
         create_network(name, (1, 8, 8), 3)

@@ -26,6 +26,7 @@ def network():
         nn.Conv2d(8, 8, 3, groups=2),
         nn.ReLU(),
         nn.Conv2d(8, 8, 3, groups=8),
+        nn.Conv2d(8, 8, 1),
         nn.Flatten(),
         nn.Linear(32, 3),
     ).eval()
@@ -76,7 +77,8 @@ def test_kinds_of_layers():
         ("0", "conventional", 36),
         ("3", "grouped", 36),
         ("5", "depthwise", 9),
-        ("7", "linear", 32),
+        ("6", "pointwise", 8),
+        ("8", "linear", 32),
     ]
     assert all(0 < v.share < v.total_share < 0.1 and 0.9 < v.gain < 1 for v in found)
 
@@ -103,14 +105,14 @@ def test_layers_are_measured_each_by_itself():
     approximate_(model, {"0": rough, "_default": ApproxConfig(multiplier="mitchell8s")})
     second = {v.layer: v for v in error_variance(model, BATCHES)}
     assert second["0"].share > first["0"].share
-    assert [second[name] for name in "357"] == [first[name] for name in "357"]
+    assert [second[name] for name in "3568"] == [first[name] for name in "3568"]
 
 
 def test_modes_and_training_are_as_before():
     model = approximate().train()
     error_variance(model, BATCHES)
     assert model.training
-    assert {layer.mode for layer in (model[0], model[3], model[5], model[7])} == {"approximate"}
+    assert {layer.mode for layer in (model[0], model[3], model[5], model[8])} == {"approximate"}
     assert not model[0]._forward_hooks
 
 

@@ -34,7 +34,7 @@ def inference(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="resnet20, resnext20, mobilenet, vgg11-nobn, lenet5, ...; -wN after it is its width. Repeatable.",
+            help="resnet20, resnext20-dw, mobilenet, vgg11-nobn, lenet5, ...; -wN is the width. Repeatable.",
         ),
     ] = None,
     multiplier: Multipliers = None,

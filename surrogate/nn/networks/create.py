@@ -14,7 +14,7 @@ from surrogate.nn.networks.resnet import ResNet
 from surrogate.nn.networks.resnext import ResNeXt
 from surrogate.nn.networks.vgg import VGG
 
-_NAME = re.compile(r"(lenet5|mobilenet|resnet|resnext|vgg)(\d+)?(-nobn)?(?:-w([1-9]\d*))?")
+_NAME = re.compile(r"(lenet5|mobilenet|resnet|resnext|vgg)(\d+)?(-nobn)?(?:-w([1-9]\d*))?(-dw|-g[1-9]\d*)?")
 
 
 def create_network(name: str, image_shape: tuple[int, int, int], classes: int, seed: int = 0) -> nn.Module:
@@ -25,7 +25,7 @@ def create_network(name: str, image_shape: tuple[int, int, int], classes: int, s
     name : str
         ``"lenet5"``, ``"mobilenet"``, ``"resnet8"``, ``"resnet20"`` and so on, ``"resnext11"``, ``"resnext20"`` and
         so on, or ``"vgg11"`` to ``"vgg19"``, normalised by batches; ``"vgg11-nobn"`` is not. ``-wN`` after it is the
-        network's ``width``, as ``"resnet20-w8"``.
+        network's ``width``, as ``"resnet20-w8"``; ``-gN``, or ``-dw`` for depthwise, the ``groups`` of a ResNeXt.
     image_shape : tuple of int
         Channels, height, width.
     classes : int
@@ -50,10 +50,14 @@ def create_network(name: str, image_shape: tuple[int, int, int], classes: int, s
     try:
         if found is None:
             raise ValueError("names are such as lenet5, mobilenet, resnet8, resnext20 or vgg11, with -wN for the width")
-        kind, depth, plain, width = found.groups()
-        if (kind in ("lenet5", "mobilenet")) != (depth is None) or (plain and kind != "vgg"):
-            raise ValueError("a depth follows resnet, resnext and vgg, and them alone; vgg may end in -nobn")
-        options = sizes if width is None else {**sizes, "width": int(width)}
+        kind, depth, plain, width, groups = found.groups()
+        if (kind in ("lenet5", "mobilenet")) != (depth is None):
+            raise ValueError("a depth follows resnet, resnext and vgg, and them alone")
+        if (plain and kind != "vgg") or (groups and kind != "resnext"):
+            raise ValueError("-nobn is for vgg, -gN and -dw are for resnext")
+        options = dict(sizes) if width is None else {**sizes, "width": int(width)}
+        if groups is not None:
+            options["groups"] = None if groups == "-dw" else int(groups[2:])
         if kind == "resnet":
             return ResNet.seeded(seed, int(depth), **options)
         if kind == "resnext":

@@ -16,9 +16,10 @@ class GroupedBlock(nn.Module):
     Where the shape changes, the input passes a convolution of 1 x 1, with a bias and without batch norm.
     """
 
-    def __init__(self, channels: int, out_channels: int, stride: int, groups: int) -> None:
+    def __init__(self, channels: int, out_channels: int, stride: int, groups: int | None) -> None:
         super().__init__()
         inner = out_channels // 2
+        groups = inner if groups is None else groups
         self.conv1 = nn.Conv2d(channels, inner, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(inner)
         self.conv2 = nn.Conv2d(inner, inner, 3, stride, padding=1, groups=groups, bias=False)
@@ -52,8 +53,8 @@ class ResNeXt(Seeded):
         Number of classes.
     width : int
         Channels after the first stage, a multiple of ``2 * groups``; those of the first convolution are half as many.
-    groups : int
-        Groups of the convolutions of 3 x 3 (the cardinality).
+    groups : int or None
+        Groups of the convolutions of 3 x 3 (the cardinality): 1 makes them conventional, None depthwise.
 
     Examples
     --------
@@ -61,12 +62,14 @@ class ResNeXt(Seeded):
     torch.Size([2, 10])
     """
 
-    def __init__(self, depth: int = 20, channels: int = 3, classes: int = 10, width: int = 32, groups: int = 4) -> None:
+    def __init__(
+        self, depth: int = 20, channels: int = 3, classes: int = 10, width: int = 32, groups: int | None = 4
+    ) -> None:
         super().__init__()
         if depth < 11 or depth % 9 != 2:
             raise ValueError(f"depth must be 9 n + 2 (11, 20, 29, ...), got {depth}")
-        if width <= 0 or width % (2 * groups):
-            raise ValueError(f"width must be a multiple of twice the {groups} groups, got {width}")
+        if width <= 0 or width % (2 * (groups or 1)):
+            raise ValueError(f"width must be a multiple of twice the {groups or 1} groups, got {width}")
         before = width // 2
         self.conv1 = nn.Conv2d(channels, before, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(before)

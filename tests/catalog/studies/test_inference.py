@@ -87,7 +87,7 @@ def test_recovered_is_relative_to_what_was_lost():
 
 def test_tables_and_picture(rows):
     layers = layer_rows(rows)
-    assert {row["kind"] for row in layers} == {"conventional", "linear"}
+    assert {row["kind"] for row in layers} == {"conventional", "pointwise", "linear"}
     assert len(layers) == 10 + 5
     assert all("layers" not in row for row in accuracy_rows(rows))
     found = shares(layers)
