@@ -136,7 +136,13 @@ class Multiplier(ABC):
         return hashlib.sha256(np.ascontiguousarray(self(a, b), dtype="<i8").data).hexdigest()
 
     def _check_widths(self) -> None:
-        """Raise unless every exact product fits int64."""
+        """Raise unless both operands have formats, and every exact product fits int64."""
+        for name in ("a", "b"):
+            operand: object = getattr(self, name)
+            if not isinstance(operand, OperandFormat):
+                raise ParameterError(
+                    f"operand {name} must be an OperandFormat, got {operand!r:.80}; OperandFormat.parse('8s') makes one"
+                )
         for a in (self.a.minimum, self.a.maximum):
             for b in (self.b.minimum, self.b.maximum):
                 if not -(1 << 63) <= a * b < 1 << 63:

@@ -65,6 +65,14 @@ def test_what_a_scalar_function_must_not_return(result):
         CallableMultiplier(lambda a, b: result, FOUR, FOUR, vectorised=False)(3, 5)
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "wrong"), [("8s", EIGHT, "a must be an OperandFormat, got '8s'"), (EIGHT, 8, "b must")]
+)
+def test_formats_that_are_none(a, b, wrong):
+    with pytest.raises(ParameterError, match=wrong):
+        CallableMultiplier(operator.mul, a, b)
+
+
 def test_not_callable():
     with pytest.raises(ParameterError, match="must be callable"):
         CallableMultiplier(3, FOUR, FOUR)
