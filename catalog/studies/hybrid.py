@@ -41,8 +41,8 @@ HAMMAD_LEVELS = (
 )
 """Mean relative error and standard deviation of the published experiments."""
 
-MULTIPLIERS = ("drum8s_k3", "mitchell8s", "tosam8u_h1t3", "bam8s_h3v7", "ssm8u_m4", "etm8u")
-"""One of each of six families."""
+MULTIPLIERS = ("drum8s_k3", "mitchell8s", "roba8u", "bam8s_h2v5")
+"""One of each of four families: leading segments, logarithmic, rounding, broken array."""
 
 _CALIBRATION = 512
 

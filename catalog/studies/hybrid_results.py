@@ -52,8 +52,15 @@ def pairs(rows: Iterable[Row]) -> list[tuple[Row, Row]]:
     ]
 
 
-def prediction(rows: Iterable[Row]) -> Prediction | None:
+def prediction(rows: Iterable[Row], quantity: str = "accuracy") -> Prediction | None:
     """Compare stand-ins with multipliers; None where there is no pair.
+
+    Parameters
+    ----------
+    rows : iterable of dict
+        Of `catalog.studies.hybrid.run_hybrid`.
+    quantity : {"accuracy", "plateau_accuracy"}
+        Accuracy of approximate training to the end, or with the plateau rule's switch.
 
     Examples
     --------
@@ -69,7 +76,7 @@ def prediction(rows: Iterable[Row]) -> Prediction | None:
     found = pairs(rows)
     if not found:
         return None
-    losses = np.array([[row["baseline"] - row["accuracy"] for row in pair] for pair in found])
+    losses = np.array([[row["baseline"] - row[quantity] for row in pair] for pair in found])
     real, simulated = losses.T
     difference = float(np.abs(real - simulated).mean())
     return Prediction(

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from catalog.studies.hybrid_results import Prediction
     from catalog.studies.study import Row
 
+PREDICTED = {"accuracy": "approximate to the end", "plateau_accuracy": "switched by the plateau rule"}
+"""Accuracies that are compared between multipliers and their stand-ins."""
+
 
 def hybrid(
     data: Data = "digits",
@@ -88,11 +91,13 @@ def hybrid(
             told=lambda stage, done, total: advance(done, total, stage),
         )
     files = study.write_tables(rows)
-    averages, found = means(rows), prediction(rows)
+    averages = means(rows)
+    found = {key: prediction(rows, key) for key in PREDICTED}
     files.append(study.folder / "hybrid.png")
     save_figure(plot_hybrid(rows, f"{network} on {loaded.settings['data']}, {epochs} epochs"), files[-1])
     if json:
-        print_json({"rows": rows, "means": averages, "prediction": None if found is None else found.to_dict()})
+        predictions = {key: None if one is None else one.to_dict() for key, one in found.items()}
+        print_json({"rows": rows, "means": averages, "prediction": predictions})
         return
     _print(averages, found)
     print_line("")
@@ -100,7 +105,7 @@ def hybrid(
         print_line(f"wrote {path}")
 
 
-def _print(rows: list[Row], found: Prediction | None) -> None:
+def _print(rows: list[Row], found: dict[str, Prediction | None]) -> None:
     columns = [
         ("", "kind"),
         ("", "error"),
@@ -129,12 +134,13 @@ def _print(rows: list[Row], found: Prediction | None) -> None:
     grid.print()
     if not all(row["monotone"] for row in rows):
         print_line("* a later switch kept the accuracy where an earlier one did not: the epoch is uncertain")
-    if found is not None:
-        print_line(
-            f"Stand-ins against multipliers, {found.n} pairs: correlation {number(found.correlation)}, of ranks "
-            f"{number(found.rank_correlation)}; mean absolute difference "
-            f"{100 * found.mean_absolute_difference:.2f} points, where multipliers lose {100 * found.mean_loss:.2f}"
-        )
+    for key, one in found.items():
+        if one is not None:
+            print_line(
+                f"Stand-ins against multipliers, {PREDICTED[key]}, {one.n} pairs: "
+                f"correlation {number(one.correlation)}, of ranks {number(one.rank_correlation)}; mean difference "
+                f"{100 * one.mean_absolute_difference:.2f} points, where multipliers lose {100 * one.mean_loss:.2f}"
+            )
 
 
 def _accuracy(value: float | None) -> str:

@@ -137,6 +137,7 @@ def test_prediction_pairs_by_multiplier_and_seed():
     assert found.rank_correlation == pytest.approx(0.5)
     assert found.mean_absolute_difference == pytest.approx(0.1)
     assert found.mean_loss == pytest.approx(0.7 / 3)
+    assert prediction([*real, *stand_ins], "plateau_accuracy").mean_loss == 0
     assert prediction(real) is None
     assert prediction([real[0], stand_ins[1]]).to_dict()["correlation"] != 0  # NaN of one pair
 
@@ -170,7 +171,7 @@ def test_the_command(tmp_path):
     assert done.exit_code == 0, done.output
     data = json.loads(done.stdout)
     assert len(data["rows"]) == len(data["means"]) == 10
-    assert data["prediction"]["n"] == 1
+    assert [one["n"] for one in data["prediction"].values()] == [1, 1]
     with (tmp_path / "results.csv").open() as file:
         assert [line["error"] for line in csv.DictReader(file)] == [row["error"] for row in data["rows"]]
     assert (tmp_path / "hybrid.png").read_bytes().startswith(b"\x89PNG")
