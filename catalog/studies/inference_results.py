@@ -103,7 +103,7 @@ def plot_inference(averages: Sequence[Mapping[str, Any]], layers: Sequence[Mappi
         axis.set_xticks(range(len(rows)), [row["multiplier"] for row in rows], fontsize=8)
         axis.set_ylabel("accuracy / %")
         axis.set_title(f"{network}; the line is that of accurate products", fontsize=9, loc="left")
-        axis.legend(fontsize=7, frameon=False, ncols=len(shown), loc="lower right")
+        _legend(axis, len(shown))
     axis = panels[-1]
     kinds = [kind for kind in KINDS if any(row["kind"] == kind for row in layers)]
     names = list(dict.fromkeys(row["multiplier"] for row in layers))
@@ -117,6 +117,12 @@ def plot_inference(averages: Sequence[Mapping[str, Any]], layers: Sequence[Mappi
     axis.set_yscale("log")
     axis.set_ylabel("error variance / output variance, %")
     axis.set_title("each layer of all networks", fontsize=9, loc="left")
-    axis.legend(fontsize=7, frameon=False, ncols=len(kinds), loc="lower right")
+    _legend(axis, len(kinds))
     figure.suptitle(title)
     return figure
+
+
+def _legend(axis: Any, columns: int) -> None:
+    """Put the legend above a panel, at the right."""
+    style: dict[str, Any] = {"columnspacing": 1.0, "handlelength": 1.0, "borderaxespad": 0.2}
+    axis.legend(fontsize=7, frameon=False, ncols=columns, loc="lower right", bbox_to_anchor=(1, 1), **style)
