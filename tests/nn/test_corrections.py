@@ -262,22 +262,27 @@ def test_separable_errors_are_corrected_exactly_without_data(seeded):
     assert all(c.mean_error == c.separable > 0 for c in found)
 
 
-def test_the_separable_part_is_a_regression_of_each_weights_errors(seeded):
-    model = converted(plain(), "mitchw8s_w4c1")
-    layer = model[2]
-    table, a = get("mitchw8s_w4c1").table(), np.arange(layer.activation_quantiser.low, 128)
-    observed = layer.activation_quantiser
-    top = int(np.rint(float(observed.maximum) / float(observed.scale)))
-    a = np.arange(0, top + 1)  # after a rectifier
-    w = np.rint(layer.weight.detach().numpy() / layer.weight_quantiser.scale.numpy().reshape(-1, 1, 1, 1)).astype(int)
+@pytest.mark.parametrize(("multiplier", "index"), [("mitchw8s_w4c1", 2), ("mitchell8u", 0)])
+def test_the_separable_part_is_a_regression_of_each_weights_errors(seeded, multiplier, index):
+    """Of activations after a rectifier, and of affine ones of both signs."""
+    model = converted(plain(), multiplier)
+    layer, table = model[index], get(multiplier).table()
+    observed, weight = layer.activation_quantiser, layer.weight_quantiser
+    low, high = get(multiplier).a.minimum, get(multiplier).a.maximum
+    step, zero = float(observed.scale), int(observed.zero_point)
+    ends = [min(0.0, float(observed.minimum)), max(0.0, float(observed.maximum))]
+    first, last = np.clip(np.rint(np.array(ends) / step).astype(int) + zero, low, high)
+    a = np.arange(first, last + 1)
+    shape = (-1, 1, 1, 1)
+    w = np.rint(
+        layer.weight.detach().numpy() / weight.scale.numpy().reshape(shape)
+    ) + weight.zero_point.numpy().reshape(shape)
     expected = []
-    for channel, step in zip(w, layer.weight_quantiser.scale.numpy(), strict=True):
-        total = 0.0
-        for b in channel.ravel():
-            errors = table[a + 128, b + 128] - a * b
-            total += np.polyfit(a, errors, 1)[1]
-        expected.append(total * float(observed.scale) * float(step))
+    for channel, scale in zip(np.clip(w, low, high).astype(int), weight.scale.numpy(), strict=True):
+        errors = [table[a - low, b - low] - a * b for b in channel.ravel()]
+        expected.append(sum(np.polyfit(a - zero, e, 1)[1] for e in errors) * step * float(scale))
     np.testing.assert_allclose(separable_error(layer).numpy(), expected, rtol=1e-5, atol=1e-7)
+    assert np.abs(expected).max() > 0
 
 
 def test_biases_shift_running_means_where_there_are_some(net):

@@ -2,13 +2,13 @@
 
 The error of a multiplier at an activation ``a`` and a weight ``w`` is written as
 
-    E(a, w) = c(w) + s(w) a + rest(a, w)
+    E(a, w) = c(w) + s(w) (a - Z) + rest(a, w)
 
 by least squares, weight by weight, over the activations that the layer's operand can hold after calibration, all
-alike. Every product with the weight ``w`` errs by ``c(w)``, so the output channel with weights ``w_k`` errs by
-``sum_k c(w_k)``, whatever the data: a number that folds into the bias, exactly. An error ``r(a) + c(w)`` that is wholly
-separable is so corrected up to what varies in ``r``; the slope, and with it the gain of a multiplier of relative
-error, and the rest depend on data.
+alike; ``Z`` is the integer of the activation 0. Every product with the weight ``w`` errs by ``c(w)``, so the output
+channel with weights ``w_k`` errs by ``sum_k c(w_k)``, whatever the data: a number that folds into the bias, exactly. An
+error ``r(a) + c(w)`` that is wholly separable is so corrected up to what varies in ``r``; the slope, and with it the
+gain of a multiplier of relative error, and the rest depend on data.
 """
 
 from __future__ import annotations
@@ -70,14 +70,16 @@ def _separable_part(layer: ApproxLayer, w: NDArray[np.int64]) -> DoubleArray:
     config = layer.config
     multiply = cast(Multiplier | Surrogate, config.surrogate if config.multiplier is None else config.multiplier)
     a = _activations(layer)
-    centred = a - a.mean()
+    mean = a.mean()
+    centred = a - mean
+    zero = int(layer.activation_quantiser.zero_point)
     found = np.empty(w.size)
     for part in np.array_split(np.arange(w.size), max(1, a.size * w.size // _BLOCK)):
         pairs = np.broadcast_arrays(a[:, None], w[None, part])
         products = multiply(*(pairs if config.activation_operand == "a" else pairs[::-1]))
         errors = products - pairs[0] * pairs[1]
         slope = centred @ errors / max(1.0, centred @ centred)  # 0 of a single activation
-        found[part] = errors.mean(axis=0) - slope * a.mean()
+        found[part] = errors.mean(axis=0) - slope * (mean - zero)
     return found
 
 
