@@ -96,7 +96,7 @@ def pareto_figure(circuits: Iterable[Circuit], metric: str, cost: str, title: st
         axes.spines[side].set_visible(False)
     figure.suptitle(title or f"Pareto front of {second.name} and {first.name}", x=0.01, ha="left", weight="bold")
     figure.legend(loc="outside upper right", ncols=2, frameon=False)
-    _thin_out(figure, names)
+    thin_out(figure, names)
     return figure
 
 
@@ -184,7 +184,7 @@ def _name(axes: Axes, front: Sequence[Circuit], points: tuple[list[float], list[
     ]
 
 
-def _thin_out(figure: Figure, names: Sequence[Annotation]) -> None:
+def thin_out(figure: Figure, names: Sequence[Annotation]) -> None:
     """Hide names that would cover others; those of both ends stay."""
     figure.draw_without_rendering()  # where text lies is known once the layout is
     shown: list[Bbox] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from catalog.plot import thin_out
 from catalog.text import plain
 
 if TYPE_CHECKING:
@@ -53,9 +54,12 @@ def plot_front(assigned: Sequence[Row], uniform: Sequence[Row], quantised: float
     axes.axhline(100 * quantised, color=_TEXT, linewidth=1.0, linestyle=":", label="accurate products")
     shares, accuracies = ([100 * row[name] for row in uniform] for name in ("share", "measured"))
     axes.scatter(shares, accuracies, s=30, color=_UNIFORM, alpha=0.7, linewidth=0, label="one in every layer")
-    for row, x, y in zip(uniform, shares, accuracies, strict=True):
-        name = plain(row["multiplier"])
+    names = [
         axes.annotate(name, (x, y), xytext=(4, -9), textcoords="offset points", fontsize=7, color=_TEXT)
+        for x, y, name in sorted(
+            (x, y, plain(u["multiplier"])) for u, x, y in zip(uniform, shares, accuracies, strict=True)
+        )
+    ]
     points = sorted(assigned, key=lambda row: row["energy"])
     axes.plot(
         [100 * row["energy"] for row in points],
@@ -70,6 +74,7 @@ def plot_front(assigned: Sequence[Row], uniform: Sequence[Row], quantised: float
     axes.set_xlabel("energy of all products of an image (% of the dearest multiplier in every layer)")
     axes.set_ylabel("measured accuracy (%)")
     _finish(figure, axes, title)
+    thin_out(figure, names)
     return figure
 
 
