@@ -152,6 +152,8 @@ def _draw_levels(axis: Axes, rows: Sequence[Row]) -> None:
         if points:
             axis.plot(*zip(*points, strict=True), style, label=label, markersize=4, linewidth=1)
     axis.set_xscale("log")
+    axis.set_xticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
+    axis.minorticks_off()
     axis.set_xlabel("mean relative error of the weights / %")
     axis.set_ylabel("test accuracy / %")
     axis.legend(fontsize=8, frameon=False)
