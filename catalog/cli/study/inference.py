@@ -38,7 +38,7 @@ def inference(
         ),
     ] = None,
     multiplier: Multipliers = None,
-    epochs: Epochs = 8,
+    epochs: Epochs = 12,
     learning_rate: Rate = 0.05,
     batch_size: BatchSize = 64,
     augment: Augment = False,
@@ -105,9 +105,7 @@ def _print(averages: list[Row], kinds: list[Row]) -> None:
     grid.print()
     print_line("")
     columns = ("network", "multiplier", "kind", "layers", "gain", "share", "with gain")
-    grid = Grid(
-        "Error variance over output variance, means of layers", [("", c) for c in columns], frozenset({0, 1, 2})
-    )
+    grid = Grid("Error over output variance, medians of layers", [("", c) for c in columns], frozenset({0, 1, 2}))
     for row in kinds:
         shown = [f"{row['gain']:.4f}", percent(row["share"]), percent(row["total_share"])]
         grid.rows.append([plain(row["network"]), plain(row["multiplier"]), row["kind"], str(row["layers"]), *shown])
