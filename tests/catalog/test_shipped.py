@@ -108,7 +108,7 @@ def test_loading_by_name_needs_numpy_only():
         "if m in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=build.DOCS.parent
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=build.CATALOG.parent
     )
     assert done.stdout.strip() == "[]"
 
