@@ -12,6 +12,7 @@ from multipliers.accumulator import ErrorAccumulator
 if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
     share = max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
     os.environ.setdefault("OMP_NUM_THREADS", str(share))
+    os.environ.pop("COLUMNS", None)  # which readline, loaded by the first process, leaves to the others
 
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)

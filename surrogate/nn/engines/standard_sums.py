@@ -8,6 +8,7 @@ table, every product is looked up, for some lanes at a time: it runs anywhere, b
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -57,6 +58,7 @@ class StandardSurrogate:
     right: Tensor
     largest: int | None
     float32: bool
+    by_place: ClassVar[bool] = False
 
     @classmethod
     def of(cls, engine: SurrogateEngine, surrogate: Surrogate) -> StandardSurrogate:
@@ -115,6 +117,7 @@ class StandardTable:
 
     table: Tensor
     largest: int
+    by_place: ClassVar[bool] = False
 
     def prepare(self, w: Tensor, groups: int) -> Tensor:
         """Keep weight indices as ``(groups, out_channels / groups, lanes)``."""
