@@ -42,24 +42,13 @@ def trained_network(
         If the state there is damaged, or of another training.
     """
     from surrogate.nn.networks import create_network
-    from surrogate.nn.training import Training, load_state, save_state
+    from surrogate.nn.training import Training
 
     seed = recipe.seed if seed is None else seed
     _, *shape = images.x_train.shape
     model = create_network(network, (shape[0], shape[1], shape[2]), images.n_classes, seed)
-    training = Training(model, images, recipe)
-    path = study.checkpoint(f"{network}_seed{seed}")
-    if path.exists():
-        training.load_state_dict(load_state(path))
-    in_all = recipe.epochs * training.steps_per_epoch
-    while not training.finished:
-        before = training.epoch * training.steps_per_epoch
-
-        def advance(done: int, steps: int, before: int = before) -> None:
-            if told is not None:
-                told(f"{network}: float training", before + done, in_all)
-
-        training.run_epoch(advance)
-        save_state(training.state_dict(), path)
+    stage = f"{network}: float training"
+    progress = None if told is None else lambda done, steps: told(stage, done, steps)
+    Training(model, images, recipe).run(progress, study.checkpoint(f"{network}_seed{seed}"))
     model.eval()
     return model

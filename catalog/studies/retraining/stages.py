@@ -115,15 +115,7 @@ def run(model: Any, images: Images, recipe: Recipe, progress: Progress | None = 
 
     from surrogate.nn.training import Training
 
-    training, times = Training(model, images, recipe), []
-    while not training.finished:
-        done = training.epoch
-
-        def advance(step: int, steps: int, done: int = done) -> None:
-            if progress is not None:
-                progress(done * steps + step, recipe.epochs * steps)
-
-        times.append(training.run_epoch(advance).step_time_s)
+    times = [epoch.step_time_s for epoch in Training(model, images, recipe).run(progress)]
     return statistics.median(times) if times else 0.0
 
 

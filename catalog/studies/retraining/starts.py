@@ -56,18 +56,13 @@ class Starts:
         return self._quantised[key]
 
     def _train(self, multiplier: Multiplier, seed: int) -> Any:
-        from surrogate.nn.training import Training, load_state, save_state
+        from surrogate.nn.training import Training
 
         operands, model = operands_of(multiplier), self.floating(seed)
         quantise(model, accurate_config(multiplier.a, multiplier.b), self.images)
-        training = Training(model, self.images, self.stages.seeded(seed).quantised)
         path = self.study.checkpoint(f"{self.network}_seed{seed}_{operands.replace(' ', '')}")
-        if path.exists():
-            training.load_state_dict(load_state(path))
-        while not training.finished:
-            stage = f"{self.network}, seed {seed}: quantised to {operands}, epoch {training.epoch + 1}"
-            training.run_epoch(self.advance(stage))
-            save_state(training.state_dict(), path)
+        advance = self.advance(f"{self.network}, seed {seed}: quantised to {operands}")
+        Training(model, self.images, self.stages.seeded(seed).quantised).run(advance, path)
         return model.eval()
 
     def accuracy_in_float(self, seed: int) -> Row:

@@ -5,8 +5,9 @@ from surrogate.nn.training.digest import parameters_digest
 from surrogate.nn.training.hybrid import HybridTraining
 from surrogate.nn.training.images import Images
 from surrogate.nn.training.lightning import mode_callback
-from surrogate.nn.training.loop import Epoch, Recipe, Training, TrainingRun, accuracy, train
+from surrogate.nn.training.loop import Epoch, Training, TrainingRun, accuracy, train
 from surrogate.nn.training.plateau import PlateauRule, PlateauSwitch
+from surrogate.nn.training.recipe import Recipe
 from surrogate.nn.training.schedule import ModeSchedule, scheduled_epochs
 from surrogate.nn.training.seeding import seeded
 from surrogate.nn.training.switch_search import SwitchSearch, latest_switch

@@ -6,76 +6,19 @@ import math
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from surrogate.nn.training.checkpoint import CheckpointError
+from surrogate.nn.training.checkpoint import CheckpointError, load_state, save_state
 from surrogate.nn.training.images import Images, augmented
+from surrogate.nn.training.recipe import Recipe
 
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
-
-SCHEDULES = ("cosine", "constant")
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train: stochastic gradient descent with momentum, cross-entropy.
-
-    Attributes
-    ----------
-    epochs : int
-        Epochs in all.
-    learning_rate : float
-        At the first step.
-    batch_size : int
-        Images a step.
-    momentum, weight_decay : float
-        As of `torch.optim.SGD`.
-    augment : bool
-        Move and mirror images (`surrogate.nn.training.images.augmented`).
-    seed : int
-        Decides the order of images and their augmentation, independently of torch's global generator.
-    steps_per_epoch : int, optional
-        Steps of an epoch; by default as many as pass over all images once. More or fewer go on where the last epoch
-        ended: images are drawn without replacement within a pass.
-    schedule : {"cosine", "constant"}
-        Of the learning rate: down to 0 along half a cosine, or none.
-
-    Raises
-    ------
-    ValueError
-        If a value is out of range.
-    """
-
-    epochs: int
-    learning_rate: float
-    batch_size: int = 64
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    augment: bool = False
-    seed: int = 0
-    steps_per_epoch: int | None = None
-    schedule: str = "cosine"
-
-    def __post_init__(self) -> None:
-        for name, least in (("epochs", 0), ("batch_size", 1), ("steps_per_epoch", 0)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ValueError(f"{name} must be {least} or more, got {value}")
-        for name in ("learning_rate", "momentum", "weight_decay"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"{name} must be a finite number from 0, got {value}")
-        if self.schedule not in SCHEDULES:
-            raise ValueError(f"schedule must be one of {SCHEDULES}, got {self.schedule!r}")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Fields as plain JSON values."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -183,6 +126,41 @@ class Training:
         return Epoch(
             self.epoch, tuple(float(loss) for loss in losses), took, statistics.median(times) if times else 0.0
         )
+
+    def run(self, progress: Progress | None = None, checkpoint: str | Path | None = None) -> list[Epoch]:
+        """Train for all epochs that are left.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            ``progress(steps_done, steps)`` after each step, of all epochs of the recipe.
+        checkpoint : path, optional
+            File of the state after each epoch: a training that it holds goes on from there, and is complete if it was.
+
+        Returns
+        -------
+        list of Epoch
+            Those that were trained now.
+
+        Raises
+        ------
+        CheckpointError
+            If the file is damaged, or of another training.
+        """
+        if checkpoint is not None and Path(checkpoint).exists():
+            self.load_state_dict(load_state(checkpoint))
+        epochs: list[Epoch] = []
+        while not self.finished:
+            before = self.epoch * self.steps_per_epoch
+
+            def advance(done: int, steps: int, before: int = before) -> None:
+                if progress is not None:
+                    progress(before + done, self.recipe.epochs * steps)
+
+            epochs.append(self.run_epoch(advance))
+            if checkpoint is not None:
+                save_state(self.state_dict(), checkpoint)
+        return epochs
 
     def _take_step(self) -> Tensor:
         x, y = self._batch()

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from torch import nn
 
 from surrogate.nn.training.images import Images
-from surrogate.nn.training.loop import Recipe, Training
+from surrogate.nn.training.loop import Training
+from surrogate.nn.training.recipe import Recipe
 
 WARM_UP = 3
 """Steps that are not counted: the first ones measure which way is the fastest, and allocate."""
