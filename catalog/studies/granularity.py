@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from catalog.studies.baseline import trained_network
+from catalog.studies.identity import short_fingerprint
 from catalog.studies.retraining.stages import Stages, quantise, run
 from catalog.studies.study import Row, Study, Told
 
@@ -78,13 +79,11 @@ def weight_granularity(
     ConversionError
         If no exact sums of a multiplier are possible.
     """
-    from surrogate.model import MultiplierReference
-
     rows: list[Row] = []
     for multiplier in multipliers:
         key = {
             "multiplier": multiplier.name,
-            "fingerprint": MultiplierReference.of(multiplier).fingerprint[:16],
+            "fingerprint": short_fingerprint(multiplier),
             "weight_bits": multiplier.b.bits,
         }
         for seed in seeds:

@@ -20,8 +20,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from catalog.studies.identity import operands_of, short_fingerprint
 from multipliers.metrics import error_metrics
-from surrogate.model import MultiplierReference
 
 if TYPE_CHECKING:
     from catalog.studies.study import Row, Study, Told
@@ -80,13 +80,13 @@ class ErrorSource:
         """What names it in a study: another multiplier of the same name is another source."""
         key = {"kind": self.kind, "error": self.name}
         if self.multiplier is not None:
-            key["fingerprint"] = MultiplierReference.of(self.multiplier).fingerprint[:16]
+            key["fingerprint"] = short_fingerprint(self.multiplier)
         return key
 
     @property
     def baseline(self) -> str:
         """What training without these errors is: ``"float"``, or the operands that are quantised to."""
-        return "float" if self.multiplier is None else f"{self.multiplier.a} x {self.multiplier.b}"
+        return "float" if self.multiplier is None else operands_of(self.multiplier)
 
 
 def error_sources(levels: Iterable[tuple[float, float]], multipliers: Iterable[Multiplier]) -> list[ErrorSource]:

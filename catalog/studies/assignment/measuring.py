@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from catalog.studies.assignment.ranking import naive_predictors
 from catalog.studies.baseline import trained_network
+from catalog.studies.identity import operands_of, short_fingerprint
+from catalog.studies.retraining.stages import accurate_config
 from multipliers.multiplier import MAX_TABLE_ENTRIES
 
 if TYPE_CHECKING:
@@ -75,13 +77,12 @@ class LayerStudy:
     @cached_property
     def model(self) -> Any:
         """The network, quantised to the candidates' operands, with accurate products."""
-        from multipliers.registry import create
-        from surrogate.nn import ApproxConfig, approximate_, calibrate, fold_batch_norm_
+        from surrogate.nn import approximate_, calibrate, fold_batch_norm_
 
         model = copy.deepcopy(self._float_network)
         fold_batch_norm_(model)
         first = self.candidates[0].multiplier
-        approximate_(model, ApproxConfig(multiplier=create("exact", first.a, first.b)))
+        approximate_(model, accurate_config(first.a, first.b))
         calibrate(model, [x for x, _ in self._batches])
         return model
 
@@ -236,10 +237,7 @@ class LayerStudy:
         return [(x[i : i + _BATCH], y[i : i + _BATCH]) for i in ends]
 
     def _key(self, kind: str, candidate: Candidate) -> Row:
-        from surrogate.model import MultiplierReference
-
-        fingerprint = MultiplierReference.of(candidate.multiplier).fingerprint
-        return {"kind": kind, "multiplier": candidate.name, "fingerprint": fingerprint[:16]}
+        return {"kind": kind, "multiplier": candidate.name, "fingerprint": short_fingerprint(candidate.multiplier)}
 
     def _tell(self, stage: str, done: int, total: int) -> None:
         if self._told is not None:
@@ -257,7 +255,7 @@ def _checked(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
         m = candidate.multiplier
         if (m.a, m.b) != (first.a, first.b):
             raise ParameterError(
-                f"{m.name} multiplies {m.a} x {m.b} operands, and {first.name} {first.a} x {first.b}; a network is "
+                f"{m.name} multiplies {operands_of(m)} operands, and {first.name} {operands_of(first)}; a network is "
                 f"quantised to those of one pair of formats: rank the others by themselves"
             )
         if m.name in names:

@@ -16,9 +16,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from catalog.studies.identity import DIGITS, operands_of, short_fingerprint
 from catalog.studies.retraining.simulations import Simulations, check_methods
 from catalog.studies.retraining.stages import Stages, retrain
-from catalog.studies.retraining.starts import Starts, operands_of
+from catalog.studies.retraining.starts import Starts
 from catalog.studies.study import Row, Study, Told
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ DEFAULT_METHODS = ("none", "behavioural", "exact", "htp", "lowrank2", "linear", 
 
 DEFAULT_MULTIPLIERS = ("bam8s_h3v7", "drum8s_k4", "mitchw8s_w4c2", "trunc8s_t3")
 """Of the catalog, for those who bring none of their own."""
-
-_DIGITS = 16  # of digests, in rows
 
 
 @dataclass(frozen=True)
@@ -127,17 +126,15 @@ def _retrained(simulations: Simulations, method: str, seed: int, starts: Starts)
         recipe = starts.stages.seeded(seed).approximate
         advance = starts.advance(f"{multiplier.name}, seed {seed}: {method}")
         done = retrain(model, simulation, simulations.circuit, starts.images, recipe, advance).to_dict()
-        return {"exact": simulation.exact, **done, "weights": done["weights"][:_DIGITS]}
+        return {"exact": simulation.exact, **done, "weights": done["weights"][:DIGITS]}
 
     return starts.study.cell({**_identity(multiplier), "method": method, "seed": seed}, compute)
 
 
 def _identity(multiplier: Multiplier) -> Row:
-    from surrogate.model import MultiplierReference
-
     return {
         "multiplier": multiplier.name,
-        "fingerprint": MultiplierReference.of(multiplier).fingerprint[:_DIGITS],
+        "fingerprint": short_fingerprint(multiplier),
         "operands": operands_of(multiplier),
     }
 

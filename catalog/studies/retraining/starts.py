@@ -5,24 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from catalog.studies.baseline import trained_network
+from catalog.studies.identity import operands_of
 from catalog.studies.retraining.stages import Progress, Stages, accurate_config, quantise
 from catalog.studies.study import Row, Study, Told
 
 if TYPE_CHECKING:
     from multipliers.multiplier import Multiplier
     from surrogate.nn.training import Images
-
-
-def operands_of(multiplier: Multiplier) -> str:
-    """Return the formats of a multiplier's operands.
-
-    Examples
-    --------
-    >>> from multipliers import get
-    >>> operands_of(get("exact8x6u"))
-    '8u x 6u'
-    """
-    return f"{multiplier.a} x {multiplier.b}"
 
 
 class Starts:
