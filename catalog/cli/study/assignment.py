@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from catalog.cli.arguments import Json
-from catalog.cli.console import number, percent, plain, print_json, print_line, progress
+from catalog.cli.console import number, percent, plain, print_json, print_line
 from catalog.cli.errors import CommandError
 from catalog.cli.grid import Grid
 from catalog.cli.selection import LibraryFile, library_circuits, load_circuits
+from catalog.cli.study.multipliers import resolve_multipliers
 from catalog.cli.study.options import (
     Augment,
     BatchSize,
@@ -21,10 +22,12 @@ from catalog.cli.study.options import (
     Network,
     Output,
     Rate,
+    Steps,
     TestImages,
     TrainImages,
     load_data,
 )
+from catalog.cli.study.run import print_written, telling
 
 if TYPE_CHECKING:
     from catalog.studies.assignment import Candidate
@@ -63,9 +66,7 @@ def assignment(
     data: Data = "digits",
     network: Network = "lenet5",
     epochs: Epochs = 20,
-    steps: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Steps of an epoch; by default one pass over the images.")
-    ] = None,
+    steps: Steps = None,
     learning_rate: Rate = 0.05,
     batch_size: BatchSize = 64,
     augment: Augment = False,
@@ -104,7 +105,7 @@ def assignment(
     recipe = Recipe(epochs, learning_rate, batch_size, augment=augment, steps_per_epoch=steps)
     settings = {"network": network, **recipe.to_dict(), "calibration": calibration, "corrected": corrected}
     study = Study.open(output, "assignment", {**loaded.settings, **settings, "energies": energies})
-    with progress("assignment") as advance:
+    with telling("assignment") as told:
         layers = LayerStudy(
             study,
             loaded.images,
@@ -113,7 +114,7 @@ def assignment(
             candidates,
             calibration,
             corrected,
-            told=lambda stage, done, total: advance(done, total, stage),
+            told=told,
         )
         assigned = layers.assign(shares)
         ranked = layers.rank()
@@ -145,8 +146,7 @@ def assignment(
     _print_ranking(ranked)
     _print_correlations(found)
     _print_front(assigned, uniform)
-    for path in files:
-        print_line(f"wrote {path}")
+    print_written(files)
 
 
 def _candidates(
@@ -154,7 +154,6 @@ def _candidates(
 ) -> list[Candidate]:
     """Collect multipliers with energies of one source: the file, else the library that is named, else the catalog."""
     from catalog.circuit import COSTS
-    from catalog.cli.study.multipliers import resolve_multipliers
     from catalog.library import Library
     from catalog.quantities import quantity
     from catalog.studies.assignment import catalog_candidates, read_energies, with_energies

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from catalog.cli.arguments import Json
-from catalog.cli.console import number, plain, print_json, print_line, progress
+from catalog.cli.console import number, plain, print_json
 from catalog.cli.grid import Grid
+from catalog.cli.study.multipliers import resolve_multipliers
 from catalog.cli.study.options import (
     Augment,
     BatchSize,
@@ -21,7 +22,9 @@ from catalog.cli.study.options import (
     Seeds,
     TestImages,
     TrainImages,
+    load_data,
 )
+from catalog.cli.study.run import print_written, telling
 
 
 def granularity(
@@ -45,8 +48,6 @@ def granularity(
     By default with accurate products of 8-bit activations and weights of 2 to 8 bits; with ``-m`` by multipliers of any
     two widths, of which weights are operand b. Interrupted, the study goes on where it was.
     """
-    from catalog.cli.study.multipliers import resolve_multipliers
-    from catalog.cli.study.options import load_data
     from catalog.studies.granularity import DEFAULT_MULTIPLIERS, plot_granularity, weight_granularity
     from catalog.studies.retraining import Stages
     from catalog.studies.study import Study
@@ -58,7 +59,7 @@ def granularity(
     later = Recipe(quantised_epochs, later_rate, batch_size)
     stages = Stages(Recipe(epochs, learning_rate, batch_size, augment=augment), later, later)
     study = Study.open(output, "granularity", {**read.settings, "network": network, **stages.settings()})
-    with progress("training") as advance:
+    with telling("training") as told:
         found = weight_granularity(
             study,
             chosen,
@@ -66,7 +67,7 @@ def granularity(
             read.images,
             stages,
             seeds=range(seeds),
-            told=lambda stage, done, steps: advance(done, steps, stage),
+            told=told,
         )
     files = [*study.write_tables(found.rows), *study.write_tables(found.summary, "summary"), output / "granularity.png"]
     save_figure(plot_granularity(found, f"{network} on {Path(data).name}"), files[-1])
@@ -81,5 +82,4 @@ def granularity(
         medians = [f"{100 * row[name]:.2f}" for name in ("per_tensor", "per_channel")]
         grid.rows.append([*counts, *medians, f"{row['gain']:+.2f}"])
     grid.print()
-    for path in files:
-        print_line(f"wrote {path}")
+    print_written(files)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catalog.cli.arguments import Json
-from catalog.cli.console import number, percent, plain, print_json, print_line, progress
+from catalog.cli.console import number, percent, plain, print_json, print_line
 from catalog.cli.grid import Grid
+from catalog.cli.study.multipliers import resolve_multipliers
 from catalog.cli.study.options import (
     Augment,
     BatchSize,
@@ -20,10 +21,12 @@ from catalog.cli.study.options import (
     Output,
     Rate,
     Seeds,
+    Steps,
     TestImages,
     TrainImages,
     load_data,
 )
+from catalog.cli.study.run import print_written, telling
 
 if TYPE_CHECKING:
     from catalog.studies.hybrid_results import Prediction
@@ -38,9 +41,7 @@ def hybrid(
     network: Network = "resnet8-w4",
     multiplier: Multipliers = None,
     epochs: Epochs = 6,
-    steps: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Steps of an epoch; by default one pass over the images.")
-    ] = None,
+    steps: Steps = None,
     learning_rate: Rate = 0.1,
     batch_size: BatchSize = 32,
     augment: Augment = False,
@@ -65,7 +66,6 @@ def hybrid(
     approximate training, the latest epoch at which it can become exact and keep the baseline's accuracy, found by
     bisection, and the epoch at which a rule switches that watches held-out images.
     """
-    from catalog import resolve
     from catalog.studies.hybrid import HAMMAD_LEVELS, MULTIPLIERS, error_sources, run_hybrid
     from catalog.studies.hybrid_results import means, plot_hybrid, prediction
     from catalog.studies.study import Study
@@ -74,10 +74,10 @@ def hybrid(
 
     loaded = load_data(data, train_images, test_images)
     recipe = Recipe(epochs, learning_rate, batch_size, weight_decay=5e-4, augment=augment, steps_per_epoch=steps)
-    sources = error_sources(HAMMAD_LEVELS, [resolve(label) for label in multiplier or MULTIPLIERS])
+    sources = error_sources(HAMMAD_LEVELS, resolve_multipliers(multiplier, MULTIPLIERS))
     settings = {"network": network, **recipe.to_dict(), "validation": validation}
     study = Study.open(output, "hybrid", loaded.settings | settings)
-    with progress("hybrid training") as advance:
+    with telling("hybrid training") as told:
         rows = run_hybrid(
             study,
             loaded.images,
@@ -88,7 +88,7 @@ def hybrid(
             validation=validation,
             tolerance=tolerance,
             window=window,
-            told=lambda stage, done, total: advance(done, total, stage),
+            told=told,
         )
     files = study.write_tables(rows)
     averages = means(rows)
@@ -101,8 +101,7 @@ def hybrid(
         return
     _print(averages, found)
     print_line("")
-    for path in files:
-        print_line(f"wrote {path}")
+    print_written(files)
 
 
 def _print(rows: list[Row], found: dict[str, Prediction | None]) -> None:

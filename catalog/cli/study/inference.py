@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catalog.cli.arguments import Json
-from catalog.cli.console import percent, plain, print_json, print_line, progress
+from catalog.cli.console import percent, plain, print_json, print_line
 from catalog.cli.grid import Grid
+from catalog.cli.study.multipliers import resolve_multipliers
 from catalog.cli.study.options import (
     Augment,
     BatchSize,
@@ -23,6 +24,7 @@ from catalog.cli.study.options import (
     TrainImages,
     load_data,
 )
+from catalog.cli.study.run import print_written, telling
 
 if TYPE_CHECKING:
     from catalog.studies.study import Row
@@ -57,7 +59,6 @@ def inference(
     Networks are trained in float, converted to each multiplier, and tested uncorrected and with each correction. The
     share of the multiplier's error in the variance of each layer's outputs is measured beside it.
     """
-    from catalog import resolve
     from catalog.studies.inference import MULTIPLIERS, NETWORKS, run_inference
     from catalog.studies.inference_results import accuracy_rows, layer_rows, means, plot_inference, shares
     from catalog.studies.study import Study
@@ -66,9 +67,9 @@ def inference(
 
     loaded = load_data(data, train_images, test_images)
     recipe = Recipe(epochs, learning_rate, batch_size, weight_decay=1e-4, augment=augment)
-    circuits = [resolve(label) for label in multiplier or MULTIPLIERS]
+    circuits = resolve_multipliers(multiplier, MULTIPLIERS)
     study = Study.open(output, "inference", loaded.settings | recipe.to_dict() | {"calibration": calibration})
-    with progress("inference without retraining") as advance:
+    with telling("inference without retraining") as told:
         rows = run_inference(
             study,
             loaded.images,
@@ -77,7 +78,7 @@ def inference(
             circuits,
             seeds=seeds,
             calibration=calibration,
-            told=lambda stage, done, total: advance(done, total, stage),
+            told=told,
         )
     accuracies, layers = accuracy_rows(rows), layer_rows(rows)
     averages, kinds = means(rows), shares(layers)
@@ -89,8 +90,7 @@ def inference(
         return
     _print(averages, kinds)
     print_line("")
-    for path in files:
-        print_line(f"wrote {path}")
+    print_written(files)
 
 
 def _print(averages: list[Row], kinds: list[Row]) -> None:

@@ -28,6 +28,9 @@ Multipliers = Annotated[
     ),
 ]
 Epochs = Annotated[int, typer.Option(metavar="N", min=1, help="Epochs of float training.")]
+Steps = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Steps of an epoch; by default one pass over the images.")
+]
 Rate = Annotated[float, typer.Option("--learning-rate", metavar="X", min=0, help="Of float training, at its start.")]
 QuantisedEpochs = Annotated[int, typer.Option(metavar="N", min=0, help="Epochs of quantised training.")]
 LaterRate = Annotated[

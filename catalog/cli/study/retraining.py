@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from catalog.cli.arguments import Json
-from catalog.cli.console import number, plain, print_json, print_line, progress
+from catalog.cli.console import number, plain, print_json
 from catalog.cli.grid import Grid
+from catalog.cli.study.multipliers import resolve_multipliers
 from catalog.cli.study.options import (
     Augment,
     BatchSize,
@@ -24,7 +25,9 @@ from catalog.cli.study.options import (
     Seeds,
     TestImages,
     TrainImages,
+    load_data,
 )
+from catalog.cli.study.run import print_written, telling
 
 if TYPE_CHECKING:
     from catalog.studies.retraining import Fidelity
@@ -65,8 +68,6 @@ def retraining(
     on where it was. More multipliers, methods and seeds may be added later; the tables hold what the last call asked
     for.
     """
-    from catalog.cli.study.multipliers import resolve_multipliers
-    from catalog.cli.study.options import load_data
     from catalog.studies.retraining import (
         DEFAULT_METHODS,
         DEFAULT_MULTIPLIERS,
@@ -86,7 +87,7 @@ def retraining(
         Recipe(retraining_epochs, later_rate, batch_size),
     )
     study = Study.open(output, "retraining", {**read.settings, "network": network, **stages.settings()})
-    with progress("retraining") as advance:
+    with telling("retraining") as told:
         found = retraining_fidelity(
             study,
             chosen,
@@ -95,7 +96,7 @@ def retraining(
             stages,
             methods=methods or DEFAULT_METHODS,
             seeds=range(seeds),
-            told=lambda stage, done, steps: advance(done, steps, stage),
+            told=told,
         )
     files = [
         *study.write_tables(found.rows),
@@ -108,8 +109,7 @@ def retraining(
         print_json({"settings": study.settings, "summary": found.summary, "rows": found.rows})
         return
     _print(found, network, Path(data).name)
-    for path in files:
-        print_line(f"wrote {path}")
+    print_written(files)
 
 
 def _print(found: Fidelity, network: str, data: str) -> None:
