@@ -17,6 +17,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, cast
 
 from catalog.studies.baseline import trained_network
+from catalog.studies.identity import short_fingerprint
 
 if TYPE_CHECKING:
     from catalog.studies.study import Row, Study, Told
@@ -190,7 +191,9 @@ def _cells(subject: _Subject, simulation: _Simulation) -> Iterator[Cell]:
     """Yield what is measured of a network with a multiplier."""
     from surrogate.nn.corrections.pairs import batch_norm_pairs
 
-    key = {"network": subject.network, "seed": subject.seed, "multiplier": simulation.multiplier.name}
+    multiplier = simulation.multiplier
+    key = {"network": subject.network, "seed": subject.seed, "multiplier": multiplier.name}
+    key["fingerprint"] = short_fingerprint(multiplier)
     for correction in WITH_STATISTICS if batch_norm_pairs(subject.model) else WITHOUT_STATISTICS:
         measure = _reference if correction in REFERENCES else _corrected
         yield {**key, "correction": correction}, partial(measure, subject, simulation, correction)
