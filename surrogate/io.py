@@ -156,8 +156,8 @@ def _read(data: bytes | str, max_bytes: int) -> Surrogate:
         if len(raw) > max_bytes:
             raise _Refused(f"is larger than {max_bytes} bytes; pass max_bytes to read it all the same")
         return _content(_parse(raw.decode()))
-    except UnicodeError as error:
-        raise _Refused(f"is not UTF-8 text ({error.reason}), so not a surrogate file") from None  # type: ignore[attr-defined]
+    except (UnicodeEncodeError, UnicodeDecodeError) as error:
+        raise _Refused(f"is not UTF-8 text ({error.reason}), so not a surrogate file") from None
     except RecursionError:
         raise _Refused("is nested too deeply to be a surrogate file") from None
 

@@ -118,6 +118,7 @@ class ErrorTableEngine(TableEngine):
             return None
         return whole.kernel, whole.planes, errors.planes
 
+    # what either form prepares is more than the table engine's own
     def prepare(self, w: Tensor, groups: int) -> Tensor | NativeWeights | TritonWeights | ErrorTableWeights:  # type: ignore[override]
         """Prepare weights for both parts, or for the whole table; see `Engine.prepare`."""
         if self.forced or self.ways is not None:
